@@ -1,0 +1,1 @@
+"""The harness: services, fleet, scenarios, history, checks, statistics, matrix, report, CLI."""

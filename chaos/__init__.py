@@ -1,0 +1,1 @@
+"""Faults: values that are injected into processes, links and services, and healed."""
