@@ -1,0 +1,74 @@
+# coordbench. `make help` lists the targets. ARGS="..." is passed on to the command line.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help bench bench-full test test-fast lint format benchmark up down clean requirements doctor
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | \
+	  while IFS='|' read -r target words; do printf '  make %-13s %s\n' "$$target" "$$words"; done
+
+bench: $(VENV)/bench.stamp  ## measure (quick profile), print the matrix, say where the results are
+	@$(BIN)/coordbench bench $(ARGS)
+
+bench-full: $(VENV)/bench.stamp  ## measure all sizes and strategies; says beforehand how long
+	@$(BIN)/coordbench bench --profile full $(ARGS)
+
+test: $(VENV)/dev.stamp  ## all tests, with real servers
+	@$(BIN)/python -m pytest $(ARGS)
+
+test-fast: $(VENV)/dev.stamp  ## the tests that need no server, under a minute
+	@$(BIN)/python -m pytest -m "not servers and not slow" $(ARGS)
+
+lint: $(VENV)/dev.stamp  ## style, types, and who may import whom
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(VENV)/dev.stamp  ## put the code in its usual form
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+benchmark: $(VENV)/dev.stamp  ## the speed of our own parts, as ratios
+	@$(BIN)/python -m bench.benchmarks $(ARGS)
+
+doctor: $(VENV)/bench.stamp  ## which servers can be had here, from where, and what is missing
+	@$(BIN)/coordbench doctor
+
+up:  ## start the servers by Docker Compose; `make bench` then uses them
+	@test -f .env || { echo "make up: no .env file with the passwords: see docs/services.md"; exit 64; }
+	@docker compose up --detach --wait
+
+down:  ## stop them and remove their data
+	@docker compose down --volumes
+
+clean: $(VENV)/bench.stamp  ## end and remove what an earlier crash left behind
+	@$(BIN)/coordbench clean
+
+requirements: $(VENV)/uv.stamp  ## pin the newest versions that pyproject.toml allows
+	@for set in bench:embedded dev:dev; do \
+	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	    --no-emit-index-url --upgrade --extra "$${set#*:}" \
+	    --custom-compile-command "make requirements" \
+	    pyproject.toml requirements/build.in -o "requirements/$${set%:*}.txt" || exit; \
+	done
+
+$(VENV)/uv.stamp: requirements/uv.txt
+	@echo "setting up: a virtual environment in $(VENV)"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "$(PYTHON) is older than 3.11: name another one with make PYTHON=..."; exit 64; }
+	@$(PYTHON) -m venv $(VENV) || \
+	  { echo "no venv module: install it (Debian: python3-venv)"; exit 64; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@touch $@
+
+$(VENV)/%.stamp: requirements/%.txt pyproject.toml $(VENV)/uv.stamp
+	@echo "setting up: the packages of requirements/$*.txt"
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/$*.txt
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
