@@ -15,14 +15,15 @@ from strategies.interface import Design
 
 ENTRY_POINTS = "coordbench.strategies"
 
-# Each module names its designs in DESIGNS; imported one by one so that a name costs one family.
-FAMILIES = {
-    "lock": "strategies.lock.designs",
-    "election": "strategies.election.designs",
-    "quartz": "strategies.quartz.designs",
-    "queue": "strategies.queue.designs",
-    "controls": "strategies.controls.designs",
-}
+# Each module names its designs in DESIGNS. They import no client library before a strategy opens
+# its connection, so that listing names is cheap and an instance holds only what it uses.
+FAMILIES = (
+    "strategies.lock.designs",
+    "strategies.election.designs",
+    "strategies.quartz.designs",
+    "strategies.queue.designs",
+    "strategies.controls.designs",
+)
 
 
 class UnknownStrategy(StrategyError):
@@ -33,15 +34,9 @@ class BadEntryPoint(StrategyError):
     """Another package's entry point does not give designs."""
 
 
-@functools.cache
 def designs() -> Mapping[str, Design]:
     """Every known design by its name, ours first."""
-    found: dict[str, Design] = {}
-    for module in FAMILIES.values():
-        _add(found, importlib.import_module(module).DESIGNS, module)
-    for point in entry_points(group=ENTRY_POINTS):
-        _add(found, _load(point), f"entry point {point.name!r}")
-    return found
+    return _found()[0]
 
 
 def design(name: str) -> Design:
@@ -52,12 +47,41 @@ def design(name: str) -> Design:
     return known[name]
 
 
+def from_source(source: str, name: str) -> Design:
+    """The design called `name` from "module:attribute", without importing any other family."""
+    module, _, attribute = source.partition(":")
+    given = getattr(importlib.import_module(module), attribute)
+    for one in [given] if isinstance(given, Design) else given:
+        if one.name == name:
+            design: Design = one
+            return design
+    raise UnknownStrategy(f"{source} has no strategy {name!r}")
+
+
+def source(name: str) -> str:
+    """Where `name` is defined, as `from_source` takes it."""
+    design(name)
+    return _found()[1][name]
+
+
 def nearest(name: str, known: Mapping[str, object] | Sequence[str]) -> str:
     """'did you mean ...', for an error's last words."""
     close = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
     if close:
         return "did you mean " + " or ".join(close) + "?"
     return "known are " + ", ".join(sorted(known))
+
+
+@functools.cache
+def _found() -> tuple[dict[str, Design], dict[str, str]]:
+    found: dict[str, Design] = {}
+    sources: dict[str, str] = {}
+    for module in FAMILIES:
+        given = importlib.import_module(module).DESIGNS
+        _add(found, sources, given, f"{module}:DESIGNS")
+    for point in entry_points(group=ENTRY_POINTS):
+        _add(found, sources, _load(point), point.value)
+    return found, sources
 
 
 def _load(point: EntryPoint) -> Sequence[Design]:
@@ -68,10 +92,13 @@ def _load(point: EntryPoint) -> Sequence[Design]:
     return [given] if isinstance(given, Design) else given
 
 
-def _add(found: dict[str, Design], more: Sequence[Design], source: str) -> None:
+def _add(
+    found: dict[str, Design], sources: dict[str, str], more: Sequence[Design], source: str
+) -> None:
     for one in more:
         if not isinstance(one, Design):
             raise BadEntryPoint(f"{source} gives {one!r}: expected a Design")
         if one.name in found:
             raise BadEntryPoint(f"{source} gives {one.name!r}, which is already taken")
         found[one.name] = one
+        sources[one.name] = source

@@ -143,6 +143,8 @@ class Design:
     """A strategy as the catalogue lists it: everything there is to know without running it.
 
     `fence_scope` says what a fence orders: the grants of a job, or the deliveries of one fire.
+    `adapters` names the modules with client libraries that an instance will need: they are loaded
+    lazily, so that an instance holds only its own, and can be loaded once before many are forked.
     """
 
     name: str
@@ -154,4 +156,5 @@ class Design:
     bounds: Callable[[Timing], Bounds]
     kind: Literal["reference", "variant", "control"] = "reference"
     fence_scope: Literal["job", "fire"] | None = "job"
+    adapters: tuple[str, ...] = ()
     breaks: tuple[Breaks, ...] = ()
