@@ -1,0 +1,1 @@
+"""Benchmarks of the parts, run by `make benchmark`; each prints its figures and ratios."""

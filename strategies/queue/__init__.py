@@ -1,0 +1,1 @@
+"""The queue family: every instance may publish a fire, workers on every instance consume it."""
