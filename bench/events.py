@@ -147,9 +147,23 @@ class Phase(Event):
     name: str
 
 
+class Platform(Event):
+    """What a platform that runs the jobs itself did, as its API told it.
+
+    `what` is like `node-not-ready` or `pod-deleted`, `subject` the object's name; `instance` is
+    the node, where there is one. Judging never uses these; a trial's timeline does.
+    """
+
+    what: str
+    subject: str
+    job: str = ""
+    due_ms: int | None = None
+    reason: str = ""
+
+
 AnyEvent = (
     History | JobDeclared | Due | InstanceStarted | InstanceReady | InstanceStopped
-    | RunStarted | RunEnded | Effect | FaultBegan | FaultHealed | Died | Counters | Lag | Phase
+    | RunStarted | RunEnded | Effect | FaultBegan | FaultHealed | Died | Counters | Lag | Phase | Platform
     | Coordinated | Granted | Released | Lost | ForeignRelease | Skipped | Republished
 )  # fmt: skip
 

@@ -1,0 +1,198 @@
+"""The command line. Each command imports what it needs when it runs, so that help is instant."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bench.errors import BenchError, Exit
+
+app = typer.Typer(
+    name="coordbench",
+    help="Of N replicas of a service, which way of coordinating makes each scheduled job run "
+    "once, what does it cost, and how does it fail? Measured on real servers, with kills.",
+    epilog="Start with: coordbench doctor - then: coordbench bench",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Many = Annotated[list[str] | None, typer.Option(help="names, separated by commas")]
+
+
+def _examples(*lines: str) -> str:
+    return "Examples:\n\n" + "\n\n".join(lines)
+
+
+@app.command(
+    epilog=_examples(
+        "coordbench bench",
+        "coordbench bench --strategies redis-lock,quartz --scenarios crash -k 5",
+        "coordbench bench -n 10 -m 100 --scenarios steady",
+        "coordbench bench --resume results/latest",
+    )
+)
+def bench(
+    strategies: Annotated[str, typer.Option(help="names, separated by commas")] = "",
+    scenarios: Annotated[str, typer.Option(help="names, separated by commas")] = "",
+    instances: Annotated[int | None, typer.Option("-n", help="N, replicas of the service")] = None,
+    jobs: Annotated[int | None, typer.Option("-m", help="M, jobs")] = None,
+    trials: Annotated[int | None, typer.Option("-k", help="trials per cell")] = None,
+    period: Annotated[float | None, typer.Option(help="seconds between fires of a job")] = None,
+    timing: Annotated[str | None, typer.Option(help="equal, vendor or guide")] = None,
+    lease: Annotated[float | None, typer.Option(help="L of timing equal, in seconds")] = None,
+    seed: Annotated[int | None, typer.Option(help="fixes fault times, targets, jitter")] = None,
+    profile: Annotated[str, typer.Option(help="quick, full, or a TOML file")] = "quick",
+    workload: Annotated[Path | None, typer.Option(help="jobs from a TOML file")] = None,
+    controls: Annotated[
+        bool | None, typer.Option(help="also run the designs known to be wrong")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="where results go")] = Path("results"),
+    resume: Annotated[
+        Path | None, typer.Option(help="go on with an interrupted bench, by its settings")
+    ] = None,
+) -> None:
+    """Measure strategies under scenarios, and print the matrix."""
+    from bench.commands import run_bench
+    from bench.settings import settings_from
+
+    asked = settings_from(
+        profile,
+        strategies=_names(strategies),
+        scenarios=_names(scenarios),
+        instances=instances,
+        jobs=jobs,
+        trials=trials,
+        period_s=period,
+        timing=timing,
+        lease_s=lease,
+        seed=seed,
+        controls=controls,
+        workload=str(workload) if workload else None,
+    )
+    raise typer.Exit(run_bench(asked, out, resume))
+
+
+@app.command(epilog=_examples("coordbench trial quartz crash", "coordbench trial redis-lock pause"))
+def trial(
+    strategy: Annotated[str, typer.Argument(help="a strategy's name")],
+    scenario: Annotated[str, typer.Argument(help="a scenario's name")],
+    instances: Annotated[int, typer.Option("-n", help="N, replicas of the service")] = 3,
+    jobs: Annotated[int, typer.Option("-m", help="M, jobs")] = 10,
+    period: Annotated[float, typer.Option(help="seconds between fires of a job")] = 1.0,
+    timing: Annotated[str, typer.Option(help="equal, vendor or guide")] = "equal",
+    lease: Annotated[float, typer.Option(help="L of timing equal, in seconds")] = 2.0,
+    seed: Annotated[int, typer.Option(help="fixes fault times, targets, jitter")] = 1,
+    trial_seed: Annotated[
+        int | None, typer.Option(help="the seed of one trial, as a result's command gives it")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="where results go")] = Path("results"),
+) -> None:
+    """Run one trial and tell what happened, event by event around the fault."""
+    from bench.commands import run_trial
+    from bench.settings import settings_from
+
+    asked = settings_from(
+        "quick",
+        strategies=[strategy],
+        scenarios=[scenario],
+        instances=instances,
+        jobs=jobs,
+        trials=1,
+        period_s=period,
+        timing=timing,
+        lease_s=lease,
+        seed=seed,
+        controls=False,
+    )
+    raise typer.Exit(run_trial(asked, out, trial_seed))
+
+
+@app.command(epilog=_examples("coordbench check results/latest", "coordbench check my-log.jsonl"))
+def check(
+    path: Annotated[
+        Path, typer.Argument(help="a results directory, a trial, or a JSON-lines file")
+    ],
+) -> None:
+    """Judge histories again, or somebody else's (docs/history-format.md)."""
+    from bench.commands import run_check
+
+    raise typer.Exit(run_check(path))
+
+
+@app.command(epilog=_examples("coordbench matrix results/latest --format md"))
+def matrix(
+    path: Annotated[Path, typer.Argument(help="a results directory")],
+    form: Annotated[str, typer.Option("--format", help="table, md, csv or json")] = "table",
+) -> None:
+    """Print the matrix of a finished or interrupted bench again."""
+    from bench.commands import print_matrix
+
+    raise typer.Exit(print_matrix(path, form))
+
+
+@app.command("list", epilog=_examples("coordbench list", "coordbench list scenarios"))
+def list_(
+    what: Annotated[str, typer.Argument(help="strategies, scenarios, services or all")] = "all",
+) -> None:
+    """List strategies with their promises, scenarios, and services."""
+    from bench.listing import print_list
+
+    print_list(what)
+
+
+@app.command()
+def doctor() -> None:
+    """Tell which servers can be had here, from where, and what is missing."""
+    from bench.listing import print_doctor
+
+    raise typer.Exit(print_doctor())
+
+
+@app.command()
+def clean() -> None:
+    """End and remove what an earlier crash of coordbench left behind."""
+    from bench.leftovers import clean as clean_leftovers
+
+    removed = clean_leftovers()
+    for line in removed or ["nothing was left behind"]:
+        print(line)
+
+
+def _names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def main() -> None:
+    """Run the command line; every error we know of is one line on stderr and its exit code."""
+    try:
+        status = app(standalone_mode=False)
+    except BenchError as error:
+        print(f"coordbench: {error}", file=sys.stderr)
+        status = error.exit_code
+    except (typer.Abort, KeyboardInterrupt):
+        status = Exit.INTERRUPTED
+    except Exception as error:
+        status = _unexpected(error)
+    sys.exit(status or 0)
+
+
+def _unexpected(error: Exception) -> int:
+    said = getattr(error, "format_message", None)  # the parser's own errors, wherever they live
+    if said is not None and said().startswith("Usage:"):
+        print(said())
+        return Exit.KEPT
+    if said is not None:
+        print(f"coordbench: {said()}", file=sys.stderr)
+        return Exit.BAD_ARGUMENTS
+    import traceback
+
+    traceback.print_exc()
+    print(f"coordbench: internal error: {error}", file=sys.stderr)
+    return Exit.INTERNAL
+
+
+if __name__ == "__main__":
+    main()

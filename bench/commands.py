@@ -1,0 +1,180 @@
+"""What the commands do: bench, trial, check and matrix, from settings to an exit code."""
+
+import asyncio
+import dataclasses
+import signal
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+from rich.console import Console
+
+from bench import leftovers
+from bench.environment import environment
+from bench.errors import BadArguments, Exit, InvalidResults
+from bench.judge import judge_path, summary
+from bench.matrix import NotRun, Row, to_csv, to_json, to_markdown, verdict
+from bench.progress import LineProgress, LiveProgress, Progress
+from bench.results import Results
+from bench.runner import Bench
+from bench.settings import Settings, plans
+from bench.story import tell
+from bench.terminal import print_rows
+
+FORMATS = ("table", "md", "csv", "json")
+
+
+def run_bench(settings: Settings, out: Path, resume: Path | None) -> int:
+    """Run a bench to its end, or go on with one; print its matrix; the exit code."""
+    console = Console(highlight=False)
+    clean_up(console)
+    if resume:
+        results = Results.open(resume)
+        settings = _settings_of(results)
+    else:
+        results = _create(out, settings)
+    progress = _progress(console)
+    bench = Bench(list(plans(settings)), results, progress, settings.services)
+    _run(bench, console, results)
+    matrix = _finish(bench, results)
+    print_rows(console, matrix)
+    for name in ("matrix.md", "matrix.csv"):
+        console.print(f"{results.path / name}", soft_wrap=True)
+    return _say_verdict(console, matrix)
+
+
+def run_trial(settings: Settings, out: Path, trial_seed: int | None = None) -> int:
+    """Run one trial, tell what happened around its faults, and judge it; the exit code.
+
+    `trial_seed` repeats the plan of a trial whose own seed is known.
+    """
+    console = Console(highlight=False)
+    clean_up(console)
+    results = _create(out, msgspec.structs.replace(settings, profile="trial"))
+    chosen = list(plans(settings))
+    if trial_seed is not None:
+        chosen = [dataclasses.replace(plan, seed=trial_seed) for plan in chosen]
+    bench = Bench(chosen, results, _progress(console), settings.services)
+    _run(bench, console, results)
+    matrix = _finish(bench, results)
+    for judgement in results.judgements():
+        for line in tell(results.trial_path(judgement.record) / "history.parquet"):
+            console.print(line, markup=False, soft_wrap=True)
+        for line in summary(judgement):
+            console.print(line, markup=False, soft_wrap=True)
+        console.print(f"{results.trial_path(judgement.record)}", soft_wrap=True)
+    return _say_verdict(console, matrix)
+
+
+def run_check(path: Path) -> int:
+    """Judge a results directory again, one trial, or a JSON-lines file; the exit code."""
+    console = Console(highlight=False)
+    if (path / "config.json").is_file():
+        results = Results.open(path)
+        judged = list(results.judge_again())
+        print_rows(console, results.write_matrix())
+        codes = [one.exit_code for one in judged if one.record.kind != "control"]
+        return _worst([*codes, verdict(results.rows())[0]])
+    judgement = judge_path(path)
+    for line in summary(judgement):
+        console.print(line, markup=False, soft_wrap=True)
+    return judgement.exit_code
+
+
+def print_matrix(path: Path, form: str) -> int:
+    """Print a results directory's matrix in one of FORMATS; the exit code of its verdict."""
+    if form not in FORMATS:
+        raise BadArguments(f"format {form!r}: expected one of {', '.join(FORMATS)}")
+    matrix = Results.open(path).rows()
+    if not matrix:
+        raise InvalidResults(f"{path}: no trial has ended yet; coordbench bench --resume {path}")
+    if form == "table":
+        print_rows(Console(highlight=False), matrix)
+    else:
+        sys.stdout.write({"md": to_markdown, "csv": to_csv, "json": to_json}[form](matrix))
+    return verdict(matrix)[0]
+
+
+def clean_up(console: Console) -> None:
+    """Remove what an earlier crash left, and say so."""
+    for line in leftovers.clean():
+        console.print(f"left by an earlier run: {line}", markup=False, soft_wrap=True)
+
+
+def _create(out: Path, settings: Settings) -> Results:
+    try:
+        return Results.create(
+            out,
+            settings.profile,
+            now=datetime.now(),
+            config=msgspec.to_builtins(settings),
+            environment=environment({}),
+        )
+    except FileExistsError as error:
+        raise BadArguments(f"{out}: is there already and no directory") from error
+
+
+def _settings_of(results: Results) -> Settings:
+    config = {key: value for key, value in results.config.items() if key != "version"}
+    try:
+        return msgspec.convert(config, Settings)
+    except msgspec.ValidationError as error:
+        raise InvalidResults(f"{results.path}/config.json: {error}") from error
+
+
+def _progress(console: Console) -> Progress:
+    return LiveProgress(console) if console.is_terminal else LineProgress(console)
+
+
+def _run(bench: Bench, console: Console, results: Results) -> None:
+    """Run the bench; on Ctrl-C or SIGTERM keep what has ended and say how to go on."""
+    try:
+        asyncio.run(_until_signalled(bench))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        _finish(bench, results)
+        console.print(f"interrupted: {len(results.finished())} trials kept; to go on:")
+        console.print(f"coordbench bench --resume {results.path}", soft_wrap=True)
+        raise KeyboardInterrupt from None
+    except BaseExceptionGroup as group:
+        first = group
+        while isinstance(first, BaseExceptionGroup):
+            first = first.exceptions[0]
+        raise first from group
+
+
+async def _until_signalled(bench: Bench) -> None:
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    await bench.run()
+
+
+def _finish(bench: Bench, results: Results) -> list[Row]:
+    cells = {
+        plan.record().cell: NotRun(plan.record().cell, why)
+        for plan in bench.plans
+        if (why := bench.why_not(plan))
+    }
+    results.keep_not_run(cells.values())
+    return results.write_matrix()
+
+
+def _say_verdict(console: Console, matrix: Sequence[Row]) -> int:
+    code, lines = verdict(matrix)
+    for line in lines:
+        console.print(line, markup=False, soft_wrap=True)
+    declared = any(row.status == "declared" for row in matrix)
+    controls = ", and every control broke as it must" if declared else ""
+    words = {
+        Exit.KEPT: "every promise that is made was kept" + controls,
+        Exit.BROKEN: "a promise was broken",
+        Exit.INVALID: "part of this matrix is invalid",
+    }
+    console.print(words[code])
+    return code
+
+
+def _worst(codes: Sequence[int]) -> int:
+    return max(codes, default=Exit.KEPT)

@@ -1,0 +1,55 @@
+"""What an instance is told, in one JSON file; any program that reads it can be an instance.
+
+docs/instances.md describes the file, the events an instance appends and the ledger's protocol.
+"""
+
+from pathlib import Path
+
+import msgspec
+
+from strategies.model import Job, Timing
+
+
+class Work(msgspec.Struct, frozen=True):
+    """How long the runs of a job take (seconds), how they spread, and how often they fail.
+
+    `spread` 0.2 means uniformly within +-20 % of `duration_s`. `failure_rate` is per run.
+    """
+
+    duration_s: float = 0.4
+    spread: float = 0.0
+    failure_rate: float = 0.0
+
+
+class InstanceConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole configuration of one instance of a trial.
+
+    `offset_s` added to CLOCK_MONOTONIC gives the trial's clock, in which due times lie; `skew_s` is
+    how far this instance's wall clock is wrong. `source` is where the design is found
+    ("module:attribute"), so that an instance loads one family and not all.
+    """
+
+    name: str
+    strategy: str
+    source: str
+    endpoints: dict[str, str]
+    namespace: str
+    timing: Timing
+    seed: int
+    jobs: list[Job]
+    work: dict[str, Work]
+    events: str
+    ledger: str
+    offset_s: float
+    skew_s: float = 0.0
+
+
+def write_config(config: InstanceConfig, path: Path) -> None:
+    """Write the file readable by this user only: the endpoints hold credentials."""
+    path.touch(mode=0o600)
+    path.write_bytes(msgspec.json.encode(config))
+
+
+def read_config(path: Path) -> InstanceConfig:
+    """Read what `write_config` wrote."""
+    return msgspec.json.decode(path.read_bytes(), type=InstanceConfig)

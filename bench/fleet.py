@@ -1,0 +1,174 @@
+"""The fleet of a trial: a nursery, its N instances, and their end.
+
+Everything started here is a session of its own, registered for clean-up on disk, dies with the
+bench, and is ended by process id.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from bench.errors import BenchError
+from bench.leftovers import Registration
+from bench.nursery import Birth, die_with_parent
+from strategies.catalogue import source
+from strategies.interface import Design
+
+
+class FleetError(BenchError):
+    """An instance or helper process could not be started; the message has its last words."""
+
+
+@dataclass
+class Instance:
+    """One running replica: its name, and the process group that faults act on."""
+
+    name: str
+    group: int
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    status: int | None = None
+
+
+class Helper:
+    """A helper process of the harness (ledger, probe), ended by SIGTERM."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+
+    @classmethod
+    async def start(
+        cls, registration: Registration, log: Path, module: str, *arguments: str
+    ) -> "Helper":
+        """Run `python -m module arguments`, its output in `log`."""
+        with log.open("ab") as out:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", module, *arguments,
+                stdin=asyncio.subprocess.DEVNULL, stdout=out, stderr=out,
+                start_new_session=True, preexec_fn=_tied_to_us(),
+            )  # fmt: skip
+        registration.process(process.pid, module)
+        return cls(process)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process still runs."""
+        return self._process.returncode is None
+
+    async def stop(self) -> None:
+        """End the process and wait for it."""
+        if self.alive:
+            self._process.terminate()
+        await self._process.wait()
+
+
+class Fleet:
+    """Instances forked from one nursery. Use as a context: nothing is left behind."""
+
+    def __init__(self, design: Design, registration: Registration, logs: Path) -> None:
+        self.instances: dict[str, Instance] = {}
+        self._design = design
+        self._registration = registration
+        self._logs = logs
+        self._by_pid: dict[int, Instance] = {}
+        self._born: dict[str, asyncio.Future[int]] = {}
+        self._ready = asyncio.Event()
+        self._nursery: asyncio.subprocess.Process
+        self._listening: asyncio.Task[None]
+        self.on_end: Callable[[Instance], None] = lambda instance: None
+
+    async def __aenter__(self) -> "Fleet":
+        log = self._logs / "nursery.log"
+        with log.open("ab") as out:
+            self._nursery = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "bench.nursery", source(self._design.name), self._design.name,
+                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=out,
+                start_new_session=True, preexec_fn=_tied_to_us(),
+            )  # fmt: skip
+        self._registration.process(self._nursery.pid, "bench.nursery")
+        self._listening = asyncio.create_task(self._listen())
+        await self._wait_ready(log)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for instance in self.instances.values():
+            _signal(instance, signal.SIGCONT)
+            _signal(instance, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            self._nursery.kill()
+        await self._nursery.wait()
+        self._listening.cancel()
+
+    async def start(self, name: str, config: Path) -> Instance:
+        """Fork one instance that reads `config`."""
+        birth = Birth(str(config), str(self._logs / f"{name}.log"))
+        born = self._born[birth.config] = asyncio.get_running_loop().create_future()
+        assert self._nursery.stdin is not None
+        self._nursery.stdin.write(msgspec.json.encode(birth) + b"\n")
+        async with asyncio.timeout(10):
+            pid = await born
+        self._registration.process(pid, name)
+        instance = self.instances[name] = Instance(name, pid)
+        self._by_pid[pid] = instance
+        return instance
+
+    async def stop(self, within_s: float) -> list[str]:
+        """SIGTERM every instance and wait; the names of those that had to be killed."""
+        for instance in self.instances.values():
+            _signal(instance, signal.SIGTERM)
+        ends = [asyncio.create_task(one.ended.wait()) for one in self.instances.values()]
+        if ends:
+            await asyncio.wait(ends, timeout=within_s)
+        for end in ends:
+            end.cancel()
+        late = [one for one in self.instances.values() if not one.ended.is_set()]
+        for instance in late:
+            _signal(instance, signal.SIGKILL)
+        return [instance.name for instance in late]
+
+    async def _wait_ready(self, log: Path) -> None:
+        ready = asyncio.create_task(self._ready.wait())
+        await asyncio.wait({ready, self._listening}, timeout=30, return_when="FIRST_COMPLETED")
+        ready.cancel()
+        if not self._ready.is_set():
+            words = last_words([log]) or "it said nothing"
+            raise FleetError(f"the fleet of {self._design.name} did not start: {words}")
+
+    async def _listen(self) -> None:
+        assert self._nursery.stdout is not None
+        while line := await self._nursery.stdout.readline():
+            said = msgspec.json.decode(line)
+            if "config" in said:
+                self._born[said["config"]].set_result(said["pid"])
+            elif "ended" in said and (instance := self._by_pid.get(said["ended"])):
+                instance.status = said["status"]
+                instance.ended.set()
+                self.on_end(instance)
+            elif "ready" in said:
+                self._ready.set()
+
+
+def last_words(logs: Sequence[Path]) -> str:
+    """The last line that any of the log files holds, to be shown in an error."""
+    for log in logs:
+        lines = log.read_text(errors="replace").strip().splitlines() if log.exists() else []
+        if lines:
+            return f"{log.stem}: {lines[-1]}"
+    return ""
+
+
+def _signal(instance: Instance, number: signal.Signals) -> None:
+    if not instance.ended.is_set():
+        with suppress(ProcessLookupError):
+            os.killpg(instance.group, number)
+
+
+def _tied_to_us() -> Callable[[], None]:
+    parent = os.getpid()
+    return lambda: die_with_parent(parent)

@@ -1,0 +1,133 @@
+"""One instance of the fleet: takes part in a strategy, executes runs, tells history and ledger.
+
+    python -m bench.instance CONFIG.json
+
+Ends on SIGTERM after handing over. Exits with 1 and one line on stderr when the strategy failed.
+"""
+
+import asyncio
+import os
+import random
+import signal
+import sys
+import time
+import traceback
+import zlib
+from pathlib import Path
+
+from bench.config import InstanceConfig, Work, read_config
+from bench.events import InstanceReady, InstanceStarted, InstanceStopped, RunEnded, RunStarted
+from bench.ledger import LedgerClient
+from bench.recorder import Recorder, host_clock
+from strategies.catalogue import from_source
+from strategies.errors import JobFailed
+from strategies.interface import Design
+from strategies.model import Fire
+from strategies.notes import Note
+
+
+class HostClock:
+    """The instance's two times: the trial's clock plus this instance's skew, and monotonic."""
+
+    def __init__(self, offset_s: float, skew_s: float) -> None:
+        self.skew_s = skew_s
+        self._true = host_clock(offset_s)
+
+    def now(self) -> float:
+        return self._true() + self.skew_s
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    async def sleep_until(self, now_s: float) -> None:
+        while (left_s := now_s - self.now()) > 0:
+            # Asked again at least once a second: a step of the clock must not be slept through.
+            await asyncio.sleep(min(left_s, 1.0))
+
+
+class HostMember:
+    """The Member that a real process hands to its strategy."""
+
+    def __init__(
+        self, config: InstanceConfig, design: Design, recorder: Recorder, ledger: LedgerClient
+    ) -> None:
+        self.name = config.name
+        self.clock = HostClock(config.offset_s, config.skew_s)
+        self.stopping = asyncio.Event()
+        self._jobs = {job.name: job for job in config.jobs}
+        self._work = config.work
+        self._seed = config.seed
+        self._fence_scope = design.fence_scope
+        self._recorder = recorder
+        self._ledger = ledger
+        self._runs = 0
+
+    def note(self, event: Note) -> None:
+        self._recorder.note(event)
+
+    async def run(self, fire: Fire, fence: int | None) -> None:
+        """Execute one run: it lasts as its job's work says, then makes its one effect."""
+        self._runs += 1
+        run = f"{self.name}:{self._runs}"
+        work = self._work.get(fire.job, Work())
+        luck = random.Random(zlib.crc32(f"{self._seed}/{run}/{fire.id}".encode()))
+        self._recorder.record(RunStarted(run=run, job=fire.job, due_ms=fire.due_ms, fence=fence))
+        try:
+            async with asyncio.timeout(self._jobs[fire.job].timeout_s):
+                await asyncio.sleep(work.duration_s * (1 + luck.uniform(-1, 1) * work.spread))
+                if luck.random() < work.failure_rate:
+                    raise JobFailed(f"{fire.id}: failed as its failure_rate says")
+                scope = fire.id if self._fence_scope == "fire" else fire.job
+                await self._ledger.effect(run, fire, fence, scope)
+        except asyncio.CancelledError:
+            self._recorder.record(RunEnded(run=run, status="cancelled"))
+            raise
+        except (JobFailed, TimeoutError) as error:
+            self._recorder.record(RunEnded(run=run, status="failed"))
+            raise JobFailed(f"{fire.id}: {error or 'timed out'}") from error
+        self._recorder.record(RunEnded(run=run, status="succeeded"))
+
+
+async def take_part(config: InstanceConfig) -> None:
+    """Be one instance until told to stop."""
+    design = from_source(config.source, config.strategy)
+    recorder = Recorder(Path(config.events), config.name, host_clock(config.offset_s))
+    recorder.record(InstanceStarted(pid=os.getpid()))
+    async with LedgerClient(config.ledger) as ledger:
+        member = HostMember(config, design, recorder, ledger)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, member.stopping.set)
+        strategy = design.make(
+            config.endpoints,
+            config.namespace,
+            config.timing,
+            random.Random(f"{config.seed}/{config.name}"),
+        )
+        flushing = asyncio.create_task(recorder.flush_forever())
+        recorder.record(InstanceReady())
+        error = ""
+        try:
+            await strategy.participate(member, config.jobs)
+            await member.stopping.wait()
+        except Exception as failure:
+            error = f"{type(failure).__name__}: {failure}"
+            raise
+        finally:
+            flushing.cancel()
+            recorder.flush()
+            recorder.record(InstanceStopped(error=error))
+
+
+def main(config_path: str) -> int:
+    """Run one instance to its end; its exit code."""
+    # The harness ends a fleet with SIGTERM; a Ctrl-C in its terminal is the harness's to handle.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        asyncio.run(take_part(read_config(Path(config_path))))
+    except Exception:
+        traceback.print_exc()
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

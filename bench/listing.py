@@ -1,0 +1,109 @@
+"""What there is: strategies with their promises, scenarios, services; and the doctor's findings."""
+
+from rich.console import Console
+from rich.table import Table
+
+from bench.doctor import doctor
+from bench.errors import BadArguments, Exit
+from bench.scenarios import SCENARIOS
+from bench.services import SERVICES
+from strategies.catalogue import designs
+from strategies.interface import ANYTHING, Allowed, Design
+
+KINDS = ("strategies", "scenarios", "services")
+PROMISED = ("steady", "crash", "pause", "partition")
+
+
+def print_list(what: str) -> None:
+    """Print one of the lists, or all of them."""
+    if what not in (*KINDS, "all"):
+        raise BadArguments(f"cannot list {what!r}: expected {', '.join(KINDS)} or all")
+    console = Console(highlight=False)
+    if what in ("strategies", "all"):
+        console.print(_strategies())
+        console.print(
+            "may happen: d duplicate, o overlap, m missed, i interrupted; - nothing, * anything\n"
+        )
+        console.print(_summaries())
+        console.print(_controls())
+    if what in ("scenarios", "all"):
+        console.print(_scenarios())
+    if what in ("services", "all"):
+        console.print(_services())
+
+
+def print_doctor() -> int:
+    """Print, service by service, what a bench would use and what is missing."""
+    console = Console(highlight=False)
+    rows = doctor()
+    table = _table("service", "provider", "where")
+    for row in rows:
+        table.add_row(row.service, row.provider or "none", row.where)
+    console.print(table)
+    for row in rows:
+        for provider, missing in row.missing.items():
+            console.print(f"{row.service} by {provider}: {missing}", markup=False, soft_wrap=True)
+    return Exit.KEPT if all(row.works for row in rows) else Exit.INVALID
+
+
+def _strategies() -> Table:
+    table = _table("strategy", "service", *PROMISED)
+    for one in designs().values():
+        if one.kind != "control":
+            may = (_may(one, stress) for stress in PROMISED)
+            table.add_row(one.name, " ".join(one.services) or "-", *may)
+    return table
+
+
+def _summaries() -> Table:
+    table = _table("strategy", "what it is")
+    for one in designs().values():
+        table.add_row(one.name, one.summary)
+    return table
+
+
+def _may(one: Design, stress: str) -> str:
+    allowed = one.promise.under.get(stress, ANYTHING)  # type: ignore[call-overload]
+    if allowed == ANYTHING:
+        return "*"
+    return _letters(allowed) or "-"
+
+
+def _letters(allowed: Allowed) -> str:
+    flags = {
+        "d": allowed.duplicates,
+        "o": allowed.overlaps,
+        "m": allowed.missed,
+        "i": allowed.interrupted,
+    }
+    return "".join(letter for letter, may in flags.items() if may)
+
+
+def _controls() -> Table:
+    table = _table("control", "breaks in", "by", "because")
+    for one in designs().values():
+        for breaks in one.breaks:
+            predicate = f"{breaks.column} >= {breaks.at_least:g}"
+            table.add_row(one.name, breaks.scenario, predicate, breaks.why)
+    return table
+
+
+def _scenarios() -> Table:
+    table = _table("scenario", "what it is")
+    for one in SCENARIOS.values():
+        table.add_row(one.name, one.summary)
+    return table
+
+
+def _services() -> Table:
+    table = _table("service", "providers, in this order")
+    for name, providers in SERVICES.items():
+        table.add_row(name, ", ".join(one.name for one in providers))
+    return table
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for number, name in enumerate(columns):
+        table.add_column(name, no_wrap=number == 0, overflow="fold")
+    return table

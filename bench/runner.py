@@ -1,0 +1,177 @@
+"""The bench: services started, trials run in lanes, results saved one by one, matrix made.
+
+Steady trials of the strategies that are compared run alone, because figures of cost come from
+them. All other trials run in lanes side by side: one lane per server, one trial per server at a
+time. What an earlier, interrupted bench has saved is kept and not run again.
+"""
+
+import asyncio
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from bench.judge import Judgement
+from bench.leftovers import Registration
+from bench.progress import Finding, Progress
+from bench.results import Results
+from bench.services import Service, ServiceUnavailable, provide
+from bench.trial import Plan, conduct
+
+REPEATS = 3  # how often an invalid trial is repeated
+
+ServiceKey = tuple[str, str]  # service name, lane suffix: "" or "controls"
+
+
+@dataclass
+class Bench:
+    """One bench: what is to be run, where it is saved, who is told."""
+
+    plans: Sequence[Plan]
+    results: Results
+    progress: Progress
+    providers: Mapping[str, str] = field(default_factory=dict)
+    registration: Registration = field(default_factory=Registration)
+    servers: dict[ServiceKey, Service] = field(default_factory=dict)
+    not_run: dict[str, str] = field(default_factory=dict)  # service -> why
+    _left: list[Plan] = field(default_factory=list)
+
+    async def run(self) -> None:
+        """Run every trial that is not kept yet (or was kept as invalid)."""
+        kept = {
+            key for key, one in self.results.finished().items() if one.verdict.status != "invalid"
+        }
+        todo = [plan for plan in self.plans if (plan.record().cell, plan.k) not in kept]
+        async with AsyncExitStack() as stack:
+            stack.enter_context(self.registration)
+            await self._start_services(stack, todo)
+            self._left = [plan for plan in todo if not self.why_not(plan)]
+            self.progress.begin(list(self._left), len(self.plans) - len(todo), self._left_s())
+            stack.callback(self.progress.end)
+            alone, side_by_side = _split(self._left)
+            for plan in alone:
+                await self._settle(plan)
+            async with asyncio.TaskGroup() as lanes:
+                for lane in self._lanes(side_by_side).values():
+                    lanes.create_task(self._run_lane(lane))
+
+    def why_not(self, plan: Plan) -> str | None:
+        """Why a trial cannot be run here; None where it can."""
+        reasons = [self.not_run[name] for name in plan.design.services if name in self.not_run]
+        return "; ".join(reasons) or None
+
+    async def _start_services(self, stack: AsyncExitStack, plans: Iterable[Plan]) -> None:
+        keys = sorted({key for plan in plans for key in _service_keys(plan)})
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="coordbench-")))
+        self.registration.directory(folder)
+        await asyncio.gather(*(self._start(stack, key, folder) for key in keys))
+
+    async def _start(self, stack: AsyncExitStack, key: ServiceKey, folder: Path) -> None:
+        name, suffix = key
+        directory = folder / f"{name}{suffix}"
+        directory.mkdir()
+        try:
+            service = provide(
+                name, directory, self.providers.get(name), registration=self.registration
+            )
+            if suffix and service.provider == "url":
+                return  # one server, so one lane: it has the key without a suffix
+            self.progress.step(f"{name}: starting ({service.provider})")
+            await service.start()
+        except ServiceUnavailable as error:
+            self.not_run[name] = str(error)
+            self.progress.step(f"{name}: not run: {error}")
+            return
+        stack.push_async_callback(service.stop)
+        self.servers[key] = service
+
+    def _lanes(self, plans: Iterable[Plan]) -> dict[str, list[Plan]]:
+        lanes: defaultdict[str, list[Plan]] = defaultdict(list)
+        for plan in plans:
+            used = [self._server_key(key) for key in _service_keys(plan)]
+            lanes[" ".join("-".join(key) for key in used)].append(plan)
+        return lanes
+
+    def _server_key(self, key: ServiceKey) -> ServiceKey:
+        return key if key in self.servers else (key[0], "")
+
+    async def _run_lane(self, plans: Sequence[Plan]) -> None:
+        for plan in plans:
+            await self._settle(plan)
+
+    async def _settle(self, plan: Plan) -> None:
+        """Run a trial until it is valid or has been repeated often enough; the last is kept."""
+        for attempt in range(1, REPEATS + 2):
+            judgement = await self._attempt(plan, attempt)
+            if judgement.verdict.status != "invalid":
+                break
+        self._left.remove(plan)
+        self.progress.finished(plan, _finding(judgement), self._left_s())
+
+    async def _attempt(self, plan: Plan, attempt: int) -> Judgement:
+        self.progress.started(plan, attempt)
+        services = {key[0]: self.servers[self._server_key(key)] for key in _service_keys(plan)}
+        started = datetime.now().astimezone().isoformat(timespec="seconds")
+        with tempfile.TemporaryDirectory(prefix="coordbench-") as folder:
+            self.registration.directory(Path(folder))
+            done = await conduct(
+                plan,
+                services,
+                self.registration,
+                Path(folder),
+                lambda phase: self.progress.phase(plan, phase),
+                attempt,
+            )
+            versions = {name: f"{one.version} ({one.provider})" for name, one in services.items()}
+            record = plan.record(attempt, done.problems, versions, started)
+            judgement = await asyncio.to_thread(self.results.keep, record, done.events, done.logs)
+        await self._revive(services.values())
+        return judgement
+
+    async def _revive(self, services: Iterable[Service]) -> None:
+        """A server that died during a trial is started again for the next one."""
+        for service in services:
+            if not await service.health():
+                self.progress.step(f"{service.name}: died during a trial, starting it again")
+                await service.restart()
+
+    def _left_s(self) -> float:
+        alone, side_by_side = _split(self._left)
+        lanes = self._lanes(side_by_side).values()
+        longest_s = max((sum(plan.expected_s for plan in lane) for lane in lanes), default=0.0)
+        return sum(plan.expected_s for plan in alone) + longest_s
+
+
+def _finding(judgement: Judgement) -> Finding:
+    verdict, metrics = judgement.verdict, judgement.metrics
+    status = verdict.status
+    if judgement.record.kind == "control" and status == "ok":
+        status_word = "declared" if verdict.fires else "ok"
+    else:
+        status_word = status
+    reasons = [*verdict.reasons, *(f"{one.promise}: {one.count}" for one in verdict.broken)]
+    if verdict.error:
+        reasons.append(verdict.error)
+    rates = "no figures"
+    if metrics:
+        duplicates, missed = metrics.counts.get("duplicate", 0), metrics.counts.get("missed", 0)
+        rates = f"dup {duplicates} miss {missed} of {metrics.fires}"
+    return Finding(status_word, rates, tuple(reasons))
+
+
+def _split(plans: Iterable[Plan]) -> tuple[list[Plan], list[Plan]]:
+    """(trials that run alone, trials that run side by side)."""
+    alone: list[Plan] = []
+    others: list[Plan] = []
+    for plan in plans:
+        counts_costs = plan.scenario.name == "steady" and plan.design.kind != "control"
+        (alone if counts_costs else others).append(plan)
+    return alone, others
+
+
+def _service_keys(plan: Plan) -> list[ServiceKey]:
+    suffix = "controls" if plan.design.kind == "control" else ""
+    return [(name, suffix if name == "redis" else "") for name in plan.design.services]

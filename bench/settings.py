@@ -1,0 +1,224 @@
+"""What a bench was asked to do, and the plan of trials that follows from it.
+
+Profiles `quick` and `full` are settings; a TOML file with the same fields is one's own profile
+(docs/profiles.md).
+"""
+
+import tomllib
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from bench.errors import BadArguments
+from bench.scenarios import SCENARIOS, scenario
+from bench.trial import Plan
+from bench.workload import default_workload, load_workload, period_for
+from strategies.catalogue import UnknownStrategy, design, designs
+from strategies.interface import Design
+from strategies.model import Timing
+from strategies.schedule import SHORTEST_PERIOD_MS
+
+MAX_INSTANCES = 500
+MAX_JOBS = 10_000
+
+
+class Size(msgspec.Struct, frozen=True):
+    """One size of a trial: N instances, M jobs."""
+
+    instances: int
+    jobs: int
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All that decides which trials are run; stored as config.json beside their results.
+
+    `sizes` are those of `steady`, `fault_sizes` those of every other scenario. Controls run at
+    the first size of each, in `steady` and in the scenario that must break them. `workload` names
+    a TOML file that replaces the default jobs; M is then what the file says.
+    """
+
+    profile: str = "quick"
+    strategies: list[str] = []
+    scenarios: list[str] = []
+    sizes: tuple[Size, ...] = (Size(3, 10),)
+    fault_sizes: tuple[Size, ...] = (Size(3, 10),)
+    trials: int = 2
+    period_s: float = 1.0
+    timing: Literal["equal", "vendor", "guide"] = "equal"
+    lease_s: float = 2.0
+    seed: int = 1
+    controls: bool = True
+    workload: str | None = None
+    services: dict[str, str] = {}
+
+
+QUICK_STRATEGIES = [
+    "redis-lock",
+    "redis-lock-bare",
+    "zookeeper-election",
+    "etcd-election",
+    "quartz",
+    "quartz-skip-locked",
+    "redis-queue",
+]
+
+PROFILES = {
+    "quick": Settings(strategies=QUICK_STRATEGIES, scenarios=["steady", "crash", "pause"]),
+    "full": Settings(
+        profile="full",
+        scenarios=list(SCENARIOS),
+        sizes=tuple(Size(n, m) for n in (1, 3, 10, 30) for m in (10, 100, 1000)),
+        fault_sizes=(Size(3, 10), Size(10, 10)),
+        trials=5,
+    ),
+}
+
+
+def profile(name: str) -> Settings:
+    """The settings called `name`, or read from the TOML file of that name."""
+    if name in PROFILES:
+        return PROFILES[name]
+    path = Path(name)
+    if path.suffix != ".toml":
+        known = ", ".join(PROFILES)
+        raise BadArguments(
+            f"unknown profile {name!r}: known are {known}, or a file ending in .toml"
+        )
+    try:
+        settings = msgspec.convert(tomllib.loads(path.read_text()), Settings)
+    except OSError as error:
+        raise BadArguments(f"profile {name}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        raise BadArguments(f"profile {name}: {error} (docs/profiles.md shows the form)") from error
+    return msgspec.structs.replace(settings, profile=path.stem)
+
+
+def settings_from(
+    profile_name: str,
+    *,
+    strategies: list[str],
+    scenarios: list[str],
+    instances: int | None = None,
+    jobs: int | None = None,
+    **asked: object,
+) -> Settings:
+    """A profile with what the command line asked for instead; None leaves the profile's value.
+
+    Naming strategies leaves the controls out unless they are asked for. Raises BadArguments.
+    """
+    settings = profile(profile_name)
+    changes = {name: value for name, value in asked.items() if value is not None}
+    if strategies:
+        changes = {"controls": False, **changes, "strategies": strategies}
+    if scenarios:
+        changes["scenarios"] = scenarios
+    if instances is not None or jobs is not None:
+        for kind in ("sizes", "fault_sizes"):
+            first: Size = getattr(settings, kind)[0]
+            n = first.instances if instances is None else instances
+            changes[kind] = (Size(n, first.jobs if jobs is None else jobs),)
+    try:
+        merged = msgspec.convert(
+            {**msgspec.structs.asdict(settings), **changes}, Settings, from_attributes=True
+        )
+    except msgspec.ValidationError as error:
+        raise BadArguments(str(error)) from error
+    return check_settings(merged)
+
+
+def check_settings(settings: Settings) -> Settings:
+    """Raise BadArguments naming the first value that cannot be used; the settings, completed."""
+    names = settings.strategies or [
+        name for name, one in designs().items() if one.kind != "control"
+    ]
+    settings = msgspec.structs.replace(
+        settings,
+        strategies=names,
+        scenarios=settings.scenarios or ["steady", "crash", "pause"],
+    )
+    for name in settings.strategies:
+        known_design(name)
+    for name in settings.scenarios:
+        scenario(name)
+    for size in (*settings.sizes, *settings.fault_sizes):
+        _within("N (instances)", size.instances, 1, MAX_INSTANCES)
+        _within("M (jobs)", size.jobs, 1, MAX_JOBS)
+    _within("k (trials)", settings.trials, 1, 1000)
+    _within("the period", settings.period_s, SHORTEST_PERIOD_MS / 1000, 86_400, "s")
+    _within("the lease", settings.lease_s, 0.5, 3600, "s")
+    return settings
+
+
+def known_design(name: str) -> Design:
+    """The design called `name`, or BadArguments with the nearest names."""
+    try:
+        return design(name)
+    except UnknownStrategy as error:
+        raise BadArguments(str(error)) from error
+
+
+def plans(settings: Settings) -> Iterator[Plan]:
+    """Every trial of a bench, in the order of its matrix."""
+    for name, scenario_name, size in cells(settings):
+        for k in range(1, settings.trials + 1):
+            yield plan(settings, name, scenario_name, size, k)
+
+
+def cells(settings: Settings) -> Iterator[tuple[str, str, Size]]:
+    """(strategy, scenario, size) of every cell."""
+    for name in settings.strategies:
+        for scenario_name in _scenarios_of(design(name), settings):
+            for size in _sizes_of(design(name), scenario_name, settings):
+                yield name, scenario_name, size
+    if settings.controls:
+        yield from _control_cells(settings)
+
+
+def plan(settings: Settings, name: str, scenario_name: str, size: Size, k: int) -> Plan:
+    """One trial of the bench. Its seed follows from the bench's seed and what it is."""
+    words = f"{settings.seed}/{name}/{scenario_name}/{size.instances}/{size.jobs}/{k}"
+    if settings.workload:
+        workload = load_workload(Path(settings.workload))
+    else:
+        period_s = period_for(size.instances, size.jobs, settings.period_s)
+        workload = default_workload(size.jobs, period_s)
+    return Plan(
+        design=design(name),
+        scenario=scenario(scenario_name),
+        instances=size.instances,
+        workload=workload,
+        timing=Timing(settings.timing, settings.lease_s),
+        k=k,
+        seed=zlib.crc32(words.encode()),
+    )
+
+
+def _control_cells(settings: Settings) -> Iterator[tuple[str, str, Size]]:
+    asked = set(settings.strategies)
+    for one in designs().values():
+        if one.kind == "control" and one.name not in asked:
+            for scenario_name in _scenarios_of(one, settings):
+                yield one.name, scenario_name, _sizes_of(one, scenario_name, settings)[0]
+
+
+def _scenarios_of(one: Design, settings: Settings) -> list[str]:
+    if one.kind != "control":
+        return settings.scenarios
+    breaking = {breaks.scenario for breaks in one.breaks} | {"steady"}
+    return [name for name in settings.scenarios if name in breaking]
+
+
+def _sizes_of(one: Design, scenario_name: str, settings: Settings) -> tuple[Size, ...]:
+    sizes = settings.sizes if scenario_name == "steady" else settings.fault_sizes
+    # A control at N = 1 cannot break: there is nobody to collide with.
+    if one.kind == "control":
+        return tuple(size for size in sizes if size.instances > 1) or (Size(3, 10),)
+    return sizes
+
+
+def _within(what: str, value: float, low: float, high: float, unit: str = "") -> None:
+    if not low <= value <= high:
+        raise BadArguments(f"{what} is {value:g}{unit}: expected {low:g} to {high:g}{unit}")

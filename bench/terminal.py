@@ -1,0 +1,112 @@
+"""The matrix in a terminal of 80 columns: what goes wrong, and what it costs."""
+
+from collections.abc import Callable, Iterator, Sequence
+
+from rich.console import Console
+from rich.text import Text
+
+from bench.matrix import Row
+
+STYLE = {
+    "ok": "green",
+    "declared": "yellow",
+    "broken": "bold red",
+    "invalid": "magenta",
+    "unknown": "magenta",
+    "not-run": "dim",
+}
+LABEL = 18  # columns for "  scenario NxM"
+
+LEGEND = """\
+dup, over, miss: fires run twice, overlapping another run, missed; intr: killed
+and not run again; stale: effects that a fence would have stopped. failover,
+recovery: seconds from the fault, median/max. declared: a control that broke."""
+COSTS_LEGEND = """\
+From steady trials, run alone, per fire. winner, fleet: ms in coordination calls
+(winner: p50/p99); tries: attempts of all instances; ops: as the server counts;
+latency: start after due time, p50/p99 ms; CPU: ms of all instances."""
+
+Column = tuple[str, int, Callable[[Row], str]]
+
+
+def print_rows(console: Console, matrix: Sequence[Row]) -> None:
+    """Print what goes wrong, what it costs, and why a row is no pass."""
+    _print(console, matrix, FAILURES)
+    console.print(LEGEND + "\n", style="dim")
+    costs = [row for row in matrix if row.overhead_p50_ms is not None and row.scenario == "steady"]
+    if compared := [row for row in costs if row.status == "ok"]:
+        _print(console, compared, COSTS)
+        console.print(COSTS_LEGEND + "\n", style="dim")
+    for row in matrix:
+        if row.note:
+            said = f"{row.strategy} {row.scenario}: {row.note}"
+            console.print(said, markup=False, soft_wrap=True)
+
+
+def _print(console: Console, matrix: Sequence[Row], columns: Sequence[Column]) -> None:
+    head = " " * LABEL + "".join(f"{name:>{width}}" for name, width, _ in columns)
+    console.print(Text(head, style="bold"), soft_wrap=True)
+    for line in _lines(matrix, columns):
+        console.print(line, soft_wrap=True)
+
+
+def _lines(matrix: Sequence[Row], columns: Sequence[Column]) -> Iterator[Text]:
+    strategy = ""
+    for row in matrix:
+        if row.strategy != strategy:
+            strategy = row.strategy
+            yield Text(strategy)
+        size = f"{row.instances}x{row.jobs}"
+        line = Text(f"  {row.scenario:<9}{size}".ljust(LABEL))
+        for name, width, show in columns:
+            style = STYLE[row.status] if name == "status" else ""
+            line.append(f"{show(row):>{width}}", style=style)
+        yield line
+
+
+def _count(name: str) -> Callable[[Row], str]:
+    def show(row: Row) -> str:
+        value = getattr(row, name)
+        return "-" if value is None else str(value)
+
+    return show
+
+
+def _pair(first: str, second: str) -> Callable[[Row], str]:
+    def show(row: Row) -> str:
+        one = getattr(row, first)
+        return "-" if one is None else f"{_number(one)}/{_number(getattr(row, second))}"
+
+    return show
+
+
+def _figure(name: str) -> Callable[[Row], str]:
+    return lambda row: _number(getattr(row, name))
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.1f}" if value < 100 else f"{value:.0f}"
+
+
+FAILURES: Sequence[Column] = (
+    ("status", 9, lambda row: row.status),
+    ("fires", 6, _count("fires")),
+    ("dup", 5, _count("duplicate_fires")),
+    ("over", 5, _count("overlap_fires")),
+    ("miss", 5, _count("missed_fires")),
+    ("intr", 5, _count("interrupted_fires")),
+    ("stale", 6, _count("stale_effects")),
+    ("failover", 10, _pair("failover_p50_s", "failover_max_s")),
+    ("recovery", 10, _pair("recovery_p50_s", "recovery_max_s")),
+)
+COSTS: Sequence[Column] = (
+    ("winner ms", 12, _pair("overhead_p50_ms", "overhead_p99_ms")),
+    ("fleet", 7, _figure("fleet_overhead_ms_per_fire")),
+    ("tries", 7, _figure("attempts_per_fire")),
+    ("ops", 7, _figure("ops_per_fire")),
+    ("idle/s", 8, _figure("idle_ops_per_s")),
+    ("latency ms", 12, _pair("trigger_latency_p50_ms", "trigger_latency_p99_ms")),
+    ("CPU ms", 8, _figure("cpu_ms_per_fire")),
+)

@@ -1,0 +1,380 @@
+"""One trial: a fleet of real processes on real services, under one scenario, recorded whole.
+
+1. Services are healthy; `prepare`. 2. Helpers (ledger, probe) and the fleet start. 3. An idle
+phase, then load. 4. Faults strike and heal. 5. A quiet phase lets late runs end. 6. The fleet is
+told to stop; the namespace is removed. What is left is a directory of event files to be judged.
+"""
+
+import asyncio
+import random
+import secrets
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench.aim import Aim
+from bench.config import InstanceConfig, write_config
+from bench.errors import BenchError
+from bench.events import FORMAT_VERSION, Counters, Died, Due, History, JobDeclared, Phase
+from bench.fleet import Fleet, Helper, Instance, last_words
+from bench.leftovers import Registration
+from bench.live_history import LiveHistory
+from bench.record import TrialRecord
+from bench.recorder import Recorder, epoch_offset, host_clock
+from bench.scenarios import Scenario, lease_of
+from bench.services import NoAnswer, Service
+from bench.workload import Workload
+from strategies.catalogue import source
+from strategies.errors import StrategyError
+from strategies.interface import Bounds, Design, Strategy
+from strategies.model import Every, Job, Timing
+from strategies.schedule import fires_between
+
+SETTLE_S = 0.6  # from the fork of the last instance to the idle phase: time to connect
+FORK_S = 0.06  # more of it per instance
+IDLE_S = 1.2
+STOP_S = 5.0
+
+
+class TrialError(BenchError):
+    """A trial could not be conducted at all; the message says which part failed."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What one trial is to be: one strategy x one scenario x one (N, M, timing, seed)."""
+
+    design: Design
+    scenario: Scenario
+    instances: int
+    workload: Workload
+    timing: Timing
+    k: int
+    seed: int
+
+    @property
+    def bounds(self) -> Bounds:
+        """The design's own time bounds under this timing."""
+        return self.design.bounds(self.timing)
+
+    @property
+    def lease_s(self) -> float:
+        """The lease in force."""
+        return lease_of(self.timing, self.bounds)
+
+    @property
+    def load_s(self) -> float:
+        """How long jobs fire."""
+        return self.scenario.load_s(self.timing, self.bounds, self.workload.period_s)
+
+    @property
+    def quiet_s(self) -> float:
+        """The least time after the last due fire in which runs may still begin and end."""
+        return max(1.0, self.workload.longest_run_s + 0.6)
+
+    @property
+    def expected_s(self) -> float:
+        """How long the trial takes, to be told beforehand."""
+        start_s = 1.2 + SETTLE_S + FORK_S * self.instances + IDLE_S
+        return start_s + self.load_s + self.quiet_s + 0.8
+
+    def record(
+        self,
+        attempts: int = 1,
+        problems: Sequence[str] = (),
+        versions: Mapping[str, str] | None = None,
+        started: str = "",
+    ) -> TrialRecord:
+        """What is kept of the plan beside its history."""
+        return TrialRecord.of(
+            self.design,
+            self.scenario,
+            self.timing,
+            instances=self.instances,
+            jobs=len(self.workload.jobs),
+            period_s=self.workload.period_s,
+            k=self.k,
+            seed=self.seed,
+            attempts=attempts,
+            problems=problems,
+            versions=versions,
+            started=started,
+            command=self.command,
+        )
+
+    @property
+    def command(self) -> str:
+        """The command that runs this trial again (the same plan; outcomes may differ)."""
+        return (
+            f"coordbench trial {self.design.name} {self.scenario.name} -n {self.instances} "
+            f"-m {len(self.workload.jobs)} --period {self.workload.period_s:g} "
+            f"--timing {self.timing.profile} --lease {self.timing.lease_s:g} "
+            f"--trial-seed {self.seed}"
+        )
+
+    @property
+    def name(self) -> str:
+        """The trial in a few words, as progress shows it."""
+        size = f"N={self.instances} M={len(self.workload.jobs)}"
+        return f"{self.design.name} {self.scenario.name} {size} #{self.k}"
+
+
+@dataclass
+class Conduct:
+    """A conducted trial: where its events and logs lie, still unjudged."""
+
+    plan: Plan
+    events: Path
+    logs: Path
+    problems: list[str] = field(default_factory=list)
+
+
+async def conduct(
+    plan: Plan,
+    services: Mapping[str, Service],
+    registration: Registration,
+    directory: Path,
+    say: Callable[[str], None] = lambda text: None,
+    attempt: int = 1,
+) -> Conduct:
+    """Run one trial, for the `attempt`th time, into `directory`/events and `directory`/logs."""
+    events, logs = directory / "events", directory / "logs"
+    for folder in (events, logs):
+        folder.mkdir(parents=True)
+    done = Conduct(plan, events, logs)
+    with _private_directory(registration) as private:
+        trial = _Trial(plan, services, registration, done, private, say, attempt)
+        try:
+            async with AsyncExitStack() as stack:
+                await trial.run(stack)
+        except (BenchError, StrategyError, NoAnswer, OSError) as error:
+            # Whatever stopped it, what was recorded so far is kept and judged invalid.
+            done.problems.append(f"{type(error).__name__}: {error}")
+        trial.end()
+    return done
+
+
+class _Trial:
+    """The state shared by a trial's steps."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        services: Mapping[str, Service],
+        registration: Registration,
+        done: Conduct,
+        private: Path,
+        say: Callable[[str], None],
+        attempt: int,
+    ) -> None:
+        self.plan = plan
+        self.services = services
+        self.registration = registration
+        self.done = done
+        self.private = private
+        self.say = say
+        self.offset_s = epoch_offset()
+        self.clock = host_clock(self.offset_s)
+        self.recorder = Recorder(done.events / "harness.jsonl", "", self.clock)
+        self.live = LiveHistory(done.events)
+        self.namespace = f"cb_{secrets.token_hex(5)}"
+        self.endpoints = {name: services[name].url for name in plan.design.services}
+        self.rng = random.Random(f"{plan.seed}/aim")
+        self.attempt = attempt
+        self.jobs: list[Job] = []
+
+    async def run(self, stack: AsyncExitStack) -> None:
+        """Go through the trial's steps."""
+        await self._check_health("before")
+        await self._phase("healthy")
+        await stack.enter_async_context(self._helpers())
+        strategy = self._strategy()
+        await strategy.prepare(self.plan.workload.jobs)
+        stack.push_async_callback(strategy.clean_up)
+        fleet = await stack.enter_async_context(
+            Fleet(self.plan.design, self.registration, self.done.logs)
+        )
+        fleet.on_end = self._ended
+        start_s = await self._start(fleet)
+        await self._phase("idle")
+        await self._sleep_until(start_s)
+        await self._phase("load")
+        await self._load(fleet, start_s)
+        await self._quiet()
+        await self._stop(fleet)
+        await self._check_health("after")
+
+    async def _check_health(self, when: str) -> None:
+        for name in self.plan.design.services:
+            if not await self.services[name].health():
+                raise TrialError(f"{name} was not healthy {when} the trial")
+
+    def end(self) -> None:
+        """Close the history with what should have happened in it."""
+        self._header()
+        self.live.close()
+        self.recorder.close()
+
+    @asynccontextmanager
+    async def _helpers(self) -> AsyncIterator[None]:
+        socket = self.private / "ledger"
+        offset, events, logs = str(self.offset_s), self.done.events, self.done.logs
+        ledger = await Helper.start(
+            self.registration, logs / "ledger.log", "bench.ledger",
+            str(socket), str(events / "ledger.jsonl"), offset,
+        )  # fmt: skip
+        probe = await Helper.start(
+            self.registration, logs / "probe.log", "bench.probe",
+            str(events / "probe.jsonl"), offset, str(self.plan.seed),
+        )  # fmt: skip
+        try:
+            async with asyncio.timeout(20):
+                while not (socket.exists() and (events / "probe.jsonl").exists()):
+                    if not (ledger.alive and probe.alive):
+                        words = last_words([logs / "ledger.log", logs / "probe.log"])
+                        raise TrialError(f"a helper of the trial did not start: {words}")
+                    await asyncio.sleep(0.01)
+            yield
+            if not (ledger.alive and probe.alive):
+                self.done.problems.append("the ledger or the probe died during the trial")
+        finally:
+            await ledger.stop()
+            await probe.stop()
+
+    async def _start(self, fleet: Fleet) -> float:
+        """Fork the fleet with the load's bounds in its configuration; when the load begins."""
+        n = self.plan.instances
+        # A repeated trial is given more time: the machine was too busy for the first.
+        start_s = self.clock() + (SETTLE_S + FORK_S * n) * self.attempt + IDLE_S
+        start_ms = round(start_s * 1000)
+        end_ms = start_ms + round(self.plan.load_s * 1000)
+        self.jobs = self.plan.workload.within(start_ms, end_ms)
+        for number in range(1, n + 1):
+            await self._fork(fleet, f"i{number}")
+        if not await self.live.until(lambda: len(self.live.ready) == n, start_s - self.clock()):
+            logs = sorted(self.done.logs.glob("i*.log"))
+            self.done.problems.append(
+                f"only {len(self.live.ready)} of {n} instances were ready before the load began "
+                f"{last_words(logs)}".rstrip()
+            )
+        await self._sleep_until(start_s - IDLE_S)
+        return start_s
+
+    async def _fork(self, fleet: Fleet, host: str) -> Instance:
+        name = f"{host}-{secrets.token_hex(2)}"  # unique per process start, not per host
+        path = self.private / f"{name}.json"
+        config = InstanceConfig(
+            name=name,
+            strategy=self.plan.design.name,
+            source=source(self.plan.design.name),
+            endpoints=self.endpoints,
+            namespace=self.namespace,
+            timing=self.plan.timing,
+            seed=self.plan.seed,
+            jobs=self.jobs,
+            work=self.plan.workload.work,
+            events=str(self.done.events / f"{name}.jsonl"),
+            ledger=str(self.private / "ledger"),
+            offset_s=self.offset_s,
+        )
+        write_config(config, path)
+        return await fleet.start(name, path)
+
+    async def _load(self, fleet: Fleet, start_s: float) -> None:
+        end_s = start_s + self.plan.load_s
+        striking = asyncio.create_task(self._strike_all(fleet, start_s))
+        try:
+            async for _ in self.live.follow():
+                if self.clock() >= end_s and striking.done():
+                    break
+        finally:
+            striking.cancel()
+            await asyncio.gather(striking, return_exceptions=True)
+        if error := striking.exception():
+            raise error
+
+    async def _strike_all(self, fleet: Fleet, start_s: float) -> None:
+        plan = self.plan
+        aim = Aim(
+            fleet, self.live, self.recorder, plan.workload, plan.lease_s, self.rng, self.clock
+        )
+        for number, fault in enumerate(plan.scenario.faults):
+            await self._sleep_until(start_s + plan.scenario.strike_s(fault, plan.seed))
+            await aim.strike(fault, number)
+
+    async def _quiet(self) -> None:
+        await self._phase("quiet")
+        await asyncio.sleep(self.plan.quiet_s)
+        self.live.read()
+        longest_s = 2 * self.plan.lease_s + self.plan.workload.longest_run_s
+        await self.live.until(lambda: not self.live.open_runs, longest_s)
+
+    async def _stop(self, fleet: Fleet) -> None:
+        await self._phase("done")
+        late = await fleet.stop(STOP_S)
+        if late:
+            self.done.problems.append(f"did not stop within {STOP_S} s of SIGTERM: {late}")
+
+    def _header(self) -> None:
+        """Write what should have happened; last, because it says when recording stopped."""
+        plan, now_s = self.plan, self.clock()
+        self.recorder.record(
+            History(
+                version=FORMAT_VERSION,
+                until_s=now_s,
+                strategy=plan.design.name,
+                scenario=plan.scenario.name,
+                lease_s=plan.lease_s,
+                instances=plan.instances,
+            )
+        )
+        for job in self.jobs:
+            self.recorder.record(_declared(job, plan.design))
+            for fire in fires_between(job, job.start_ms - 1, (job.end_ms or 0) - 1):
+                self.recorder.record(Due(job=job.name, due_ms=fire.due_ms))
+
+    async def _phase(self, name: str) -> None:
+        """Mark the phase, with the services' own operation counts at its beginning."""
+        self.recorder.record(Phase(name=name))
+        self.say(name)
+        for service in self.plan.design.services:
+            counts = await self.services[service].counters()
+            totals = {f"{key}_total": value for key, value in counts.items()}
+            self.recorder.record(Counters(instance=service, counts=totals))
+
+    def _ended(self, instance: Instance) -> None:
+        self.recorder.record(Died(instance=instance.name, status=instance.status or 0))
+        self.live.forget(instance.name)
+
+    def _strategy(self) -> Strategy:
+        plan = self.plan
+        return plan.design.make(self.endpoints, self.namespace, plan.timing, self.rng)
+
+    async def _sleep_until(self, t: float) -> None:
+        await asyncio.sleep(max(0.0, t - self.clock()))
+
+
+@contextmanager
+def _private_directory(registration: Registration) -> Iterator[Path]:
+    """A folder only we can read, for sockets and for configurations, which hold credentials."""
+    path = Path(tempfile.mkdtemp(prefix="coordbench-"))
+    registration.directory(path)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _declared(job: Job, design: Design) -> JobDeclared:
+    schedule = job.schedule
+    return JobDeclared(
+        job=job.name,
+        period_s=schedule.period_ms / 1000 if isinstance(schedule, Every) else None,
+        overlap=job.overlap,
+        misfire=job.misfire,
+        tries=job.retries + 1 if design.promise.retries else 1,
+        timeout_s=job.timeout_s,
+    )

@@ -1,0 +1,103 @@
+"""What a bench was asked to do, and the trials that follow from it."""
+
+from pathlib import Path
+
+import pytest
+
+from bench.errors import BadArguments
+from bench.settings import QUICK_STRATEGIES, Size, cells, check_settings, plans, profile
+from bench.settings import settings_from as settings_from_options
+
+
+def asked(**options: object) -> object:
+    options = {"strategies": [], "scenarios": []} | options
+    return settings_from_options(options.pop("profile", "quick"), **options)  # type: ignore[arg-type]
+
+
+def test_the_quick_profile_has_the_reference_strategies_under_three_scenarios() -> None:
+    quick = check_settings(profile("quick"))
+    compared = [cell for cell in cells(quick) if cell[0] in QUICK_STRATEGIES]
+    assert len(compared) == 7 * 3
+    assert quick.trials == 2
+
+
+def test_a_control_runs_in_steady_and_in_the_scenario_that_must_break_it() -> None:
+    found = {
+        (name, scenario)
+        for name, scenario, _ in cells(check_settings(profile("quick")))
+        if name not in QUICK_STRATEGIES
+    }
+    assert ("lock-without-ttl", "crash") in found
+    assert ("lock-without-ttl", "steady") in found
+    assert ("lock-without-ttl", "pause") not in found
+    assert ("uncoordinated", "crash") not in found
+
+
+def test_the_full_profile_sweeps_the_sizes_in_steady_only() -> None:
+    full = check_settings(profile("full"))
+    steady = {size for name, one, size in cells(full) if name == "quartz" and one == "steady"}
+    crash = {size for name, one, size in cells(full) if name == "quartz" and one == "crash"}
+    assert len(steady) == 12
+    assert crash == {Size(3, 10), Size(10, 10)}
+
+
+def test_a_control_is_never_run_alone() -> None:
+    full = check_settings(profile("full"))
+    assert all(size.instances > 1 for name, _, size in cells(full) if name == "uncoordinated")
+
+
+def test_each_trial_has_a_seed_of_its_own_that_follows_from_the_benchs() -> None:
+    settings = check_settings(profile("quick"))
+    first, second = (list(plans(settings)) for _ in range(2))
+    assert [plan.seed for plan in first] == [plan.seed for plan in second]
+    assert len({plan.seed for plan in first}) == len(first)
+
+
+def test_naming_strategies_leaves_the_controls_out_unless_they_are_asked_for() -> None:
+    assert not settings_from_options("quick", strategies=["quartz"], scenarios=[]).controls
+    again = settings_from_options("quick", strategies=["quartz"], scenarios=[], controls=True)
+    assert again.controls
+
+
+def test_n_and_m_replace_the_profiles_sizes() -> None:
+    settings = settings_from_options("quick", strategies=[], scenarios=[], instances=5, jobs=7)
+    assert settings.sizes == settings.fault_sizes == (Size(5, 7),)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"strategies": ["redis-lok"]}, "redis-lock"),
+        ({"scenarios": ["crahs"]}, "crash"),
+        ({"instances": 0}, "N .*0"),
+        ({"instances": -3}, "N .*-3"),
+        ({"jobs": 0}, "M .*0"),
+        ({"trials": 0}, "k .*0"),
+        ({"period_s": 0.05}, "0.05"),
+        ({"period_s": -1.0}, "-1"),
+        ({"lease_s": 0.0}, "lease"),
+        ({"timing": "fast"}, "fast"),
+        ({"profile": "quik"}, "quik"),
+        ({"profile": "none.toml"}, "none.toml"),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_refused_by_name(
+    options: dict[str, object], said: str
+) -> None:
+    with pytest.raises(BadArguments, match=said):
+        asked(**options)
+
+
+@pytest.mark.parametrize("text", ["trials = ", "trials = 'many'", "colour = 'red'"])
+def test_a_broken_profile_file_is_refused_by_name(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(text)
+    with pytest.raises(BadArguments, match=r"mine\.toml"):
+        profile(str(file))
+
+
+def test_a_profile_file_is_named_after_itself(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text("strategies = ['quartz']\n[[sizes]]\ninstances = 2\njobs = 4\n")
+    settings = profile(str(file))
+    assert (settings.profile, settings.sizes) == ("mine", (Size(2, 4),))
