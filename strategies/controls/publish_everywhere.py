@@ -22,6 +22,7 @@ DESIGNS = (
         promise=Promise(under={"steady": ANYTHING}, retries=True, recovers=True, persistent=True),
         bounds=bounds,
         kind="control",
+        adapters=("strategies.queue.redis",),
         fence_scope="fire",
         breaks=(
             Breaks(

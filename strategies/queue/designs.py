@@ -17,7 +17,6 @@ from strategies.model import Timing
 from strategies.queue.algorithm import QueueStrategy
 from strategies.queue.memory import MemoryJobQueue
 from strategies.queue.port import Queue
-from strategies.queue.redis import RedisJobQueue
 from strategies.queue.timing import QueueTiming
 
 ACQUIRE_S = 0.1  # a claim and the first extension, with a margin for a busy machine
@@ -38,6 +37,8 @@ def redis_queue(
         if isinstance(endpoint, MemoryLink):
             blindly = publish_script == "publish_blindly"
             return MemoryJobQueue(endpoint, namespace, consumer, periods, blindly)
+        from strategies.queue.redis import RedisJobQueue  # loaded only where it is used
+
         return RedisJobQueue(endpoint, namespace, consumer, periods, publish_script)
 
     return QueueStrategy(connect, periods, rng)
@@ -88,5 +89,6 @@ DESIGNS = (
         promise=Promise(under=UNDER, retries=True, recovers=True, persistent=True),
         bounds=bounds,
         fence_scope="fire",
+        adapters=("strategies.queue.redis",),
     ),
 )
