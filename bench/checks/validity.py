@@ -1,0 +1,133 @@
+"""Whether a trial measured what it was meant to measure: every reason why it did not.
+
+A trial is invalid unless each fault hit the instance it was aimed at while that held, at least
+95 % of the intended load was offered, the harness's own lag stayed small, the services were
+healthy before, and no instance ended by an error or died without a fault.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from bench.checks.columns import GRANTED, Columns, Fault, Floats
+from bench.checks.fires import FireTable
+
+OFFERED = 0.95
+LAG_LEASES = 1 / 20  # p99 of the probe's lag, in leases
+HOLDERS = ("holder",)
+LEADERS = ("leader",)
+
+
+def invalid_reasons(columns: Columns, fires: FireTable, faults: int | None = None) -> list[str]:
+    """One line per reason; empty for a valid trial. `faults` is how many the scenario plans."""
+    return [
+        *_faults_missed(columns, faults),
+        *_load_not_offered(columns, fires),
+        *_harness_lagged(columns),
+        *_services_unhealthy(columns),
+        *_instances_ended(columns),
+    ]
+
+
+def hit(columns: Columns, fault: Fault) -> str | None:
+    """None when the fault hit its target while that held; else what went wrong.
+
+    The run that makes a holder must have begun, and not ended, when the fault was in force.
+    """
+    if fault.target in HOLDERS or fault.run >= 0:
+        return _missed_holder(columns, fault)
+    if fault.target in LEADERS and not leads(columns, fault.instance, fault.t):
+        return "its target was not the leader"
+    return None
+
+
+def leads(columns: Columns, instance: int, t: float) -> bool:
+    """Whether the instance believed itself the leader at `t`."""
+    owned = columns.ownership
+    mine = np.flatnonzero(owned.leader & (owned.instance == instance) & (owned.t <= t))
+    return bool(len(mine)) and bool(owned.what[mine[-1]] == GRANTED)
+
+
+def _missed_holder(columns: Columns, fault: Fault) -> str | None:
+    if fault.run < 0:
+        return "no run shows that its target was the holder"
+    if columns.runs.instance[fault.run] != fault.instance:
+        return "the run it was aimed at was another instance's"
+    if columns.runs.start_s[fault.run] > fault.t:
+        return "the run it was aimed at had not begun"
+    if columns.runs.end_s[fault.run] <= fault.t:
+        return "the run it was aimed at had already ended"
+    return None
+
+
+def _faults_missed(columns: Columns, planned: int | None) -> Iterator[str]:
+    if planned is not None and len(columns.faults) < planned:
+        yield f"{len(columns.faults)} of {planned} planned faults struck"
+    for fault in columns.faults:
+        if why := hit(columns, fault):
+            yield f"fault {fault.id} ({fault.kind}) missed: {why}"
+
+
+def _load_not_offered(columns: Columns, fires: FireTable) -> Iterator[str]:
+    due_s = fires.due_ms[fires.planned] / 1000
+    if not len(due_s):
+        yield "no fire was due"
+        return
+    if not columns.header.instances:
+        return
+    share = float(np.mean(_present(columns, due_s) >= columns.header.instances))
+    if share < OFFERED:
+        yield (
+            f"only {share:.0%} of the load met the whole fleet of "
+            f"{columns.header.instances} ready (at least {OFFERED:.0%} is needed)"
+        )
+
+
+def _present(columns: Columns, due_s: Floats) -> Floats:
+    """How many instances were ready at each due time, or gone because a fault took them."""
+    count = np.zeros(len(due_s))
+    for ready_s, instance in columns.ready:
+        ends = [ended.t for ended in columns.ended if ended.instance == instance]
+        end_s = min(ends, default=np.inf)
+        if _faulted_before(columns, instance, end_s):
+            end_s = np.inf
+        count += (due_s >= ready_s) & (due_s < end_s)
+    return count
+
+
+def _faulted_before(columns: Columns, instance: int, t: float) -> bool:
+    return any(fault.instance == instance and fault.asked_s <= t for fault in columns.faults)
+
+
+def _harness_lagged(columns: Columns) -> Iterator[str]:
+    if not len(columns.lags_s):
+        if columns.header.instances:
+            yield "the probe recorded nothing, so the harness's lag is not known"
+        return
+    p99_s = float(np.percentile(columns.lags_s, 99))
+    limit_s = columns.header.lease_s * LAG_LEASES
+    if p99_s >= limit_s:
+        yield f"the harness lagged {p99_s * 1000:.0f} ms (p99), the limit is {limit_s * 1000:.0f}"
+
+
+def _services_unhealthy(columns: Columns) -> Iterator[str]:
+    healthy_s, load_s = columns.phase_s("healthy"), columns.phase_s("load")
+    if load_s is None:
+        if columns.header.instances:
+            yield "the load phase never began"
+    elif healthy_s is None or healthy_s > load_s:
+        yield "the services were not seen healthy before the load"
+
+
+def _instances_ended(columns: Columns) -> Iterator[str]:
+    done_s = columns.phase_s("done")
+    orderly = {ended.instance for ended in columns.ended if ended.orderly}
+    for ended in columns.ended:
+        name = columns.instances[ended.instance] if ended.instance >= 0 else "an instance"
+        if ended.error:
+            yield f"{name} stopped with an error: {ended.error}"
+        expected = ended.orderly or ended.instance in orderly
+        after = done_s is not None and ended.t >= done_s
+        faulted = _faulted_before(columns, ended.instance, ended.t)
+        if not expected and not after and not faulted and columns.header.instances:
+            yield f"{name} died without a fault"

@@ -1,0 +1,282 @@
+"""The results directory: kept as trials end, complete at every moment, read by everything else.
+
+    <date-time>-<name>/
+        config.json  environment.json      what was asked; machine and versions
+        trials/<strategy>/<scenario>/<k>/  trial.json history.parquet verdict.json metrics.json
+                                           and logs/, the log of every process
+        not-run.json                       cells without trials, and why
+        matrix.csv  matrix.md  matrix.json
+    latest -> the newest one
+
+`<k>` is the timing, the size and the number of the trial: `equal-2s-n3-m10-k1`. A trial's directory
+is written beside its place and renamed into it, so that it is there as a whole or not at all.
+"""
+
+import functools
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from bench.checks.outcomes import Outcome, judge_fires
+from bench.checks.reading import columns as read_columns
+from bench.errors import BenchError, InvalidResults
+from bench.history import merge, read_parquet, write_parquet
+from bench.judge import Judgement, Verdict, judge, judge_trial, read_json
+from bench.matrix import NotRun, Row, rows, to_csv, to_json, to_markdown
+from bench.metrics import Metrics
+from bench.record import RESULTS_VERSION, Cell, TrialRecord
+
+_STATUS_WORDS = ("", "succeeded", "failed", "cancelled")
+
+
+class ResultsNotKept(BenchError):
+    """A result could not be written (a full disk, say); what was kept before is untouched."""
+
+
+class Results:
+    """One results directory, open for reading and for keeping more trials."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def create(
+        cls,
+        parent: Path,
+        name: str,
+        *,
+        now: datetime,
+        config: Mapping[str, Any],
+        environment: Mapping[str, Any],
+    ) -> "Results":
+        """Make `<parent>/<date-time>-<name>` and point `<parent>/latest` at it."""
+        path = parent / f"{now:%Y%m%d-%H%M%S}-{name}"
+        with _keeping(path):
+            path.mkdir(parents=True)
+            _write(path / "config.json", {"version": RESULTS_VERSION, **config})
+            _write(path / "environment.json", {"version": RESULTS_VERSION, **environment})
+            _point(parent / "latest", path)
+        return cls(path)
+
+    @classmethod
+    def open(cls, path: Path) -> "Results":
+        """Open a directory that `create` made; removes halves of trials that a kill left.
+
+        Raises InvalidResults when it is none, or of another version.
+        """
+        if not (path / "config.json").is_file():
+            raise InvalidResults(f"{path}: not a results directory (it has no config.json)")
+        results = cls(path)
+        results.config  # noqa: B018 - checks the version
+        for half in path.glob("trials/*/*/.*"):
+            shutil.rmtree(half, ignore_errors=True)
+        return results
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """What was asked for, as `create` was told."""
+        config: dict[str, Any] = read_json(self.path / "config.json", dict[str, Any])
+        return config
+
+    @property
+    def environment(self) -> dict[str, Any]:
+        """Machine and versions, as `create` was told."""
+        environment: dict[str, Any] = read_json(self.path / "environment.json", dict[str, Any])
+        return environment
+
+    def trial_path(self, record: TrialRecord) -> Path:
+        """Where a trial is kept."""
+        timing = f"{record.timing.profile}-{record.timing.lease_s:g}s"
+        size = f"n{record.instances}-m{record.jobs}-k{record.k}"
+        return self.path / "trials" / record.strategy / record.scenario / f"{timing}-{size}"
+
+    def keep(self, record: TrialRecord, events: Path, logs: Path | None = None) -> Judgement:
+        """Judge the trial whose event files lie in `events`, and keep it with its history and logs.
+
+        Raises InvalidResults for a history that cannot be read, ResultsNotKept when writing fails.
+        """
+        table, warnings = merge(events)
+        judgement = judge(table, record, warnings)
+        place = self.trial_path(record)
+        with _keeping(place):
+            place.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=place.parent, prefix=".half-") as half:
+                whole = Path(half) / "trial"
+                whole.mkdir()
+                write_parquet(table, whole / "history.parquet")
+                _write_judgement(whole, judgement)
+                if logs is not None and logs.is_dir():
+                    shutil.copytree(logs, whole / "logs")
+                if place.exists():
+                    place.rename(Path(half) / "replaced")
+                whole.rename(place)
+        return judgement
+
+    def judge_again(self) -> Iterator[Judgement]:
+        """Judge every kept trial anew by today's checks, and keep the new verdicts."""
+        for place in self._places():
+            judgement = judge_trial(place)
+            with _keeping(place):
+                _write_judgement(place, judgement)
+            yield judgement
+
+    def judgements(self) -> list[Judgement]:
+        """The kept trials with their verdicts and figures, as they were judged."""
+        return [_read_judgement(place) for place in self._places()]
+
+    def finished(self) -> dict[tuple[Cell, int], Judgement]:
+        """What a resumed bench need not do again: kept trials by cell and number."""
+        return {(one.record.cell, one.record.k): one for one in self.judgements()}
+
+    def keep_not_run(self, cells: Iterable[NotRun]) -> None:
+        """Record the cells that cannot be run here, and why (replaces what was recorded)."""
+        with _keeping(self.path):
+            _write(self.path / "not-run.json", list(cells))
+
+    def not_run(self) -> list[NotRun]:
+        """The cells that could not be run."""
+        path = self.path / "not-run.json"
+        if not path.exists():
+            return []
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=list[NotRun])
+        except msgspec.MsgspecError as error:
+            raise InvalidResults(f"{path}: {error}") from error
+
+    def rows(self) -> list[Row]:
+        """The matrix, computed from the kept trials."""
+        return rows(self.judgements(), self.not_run())
+
+    def write_matrix(self) -> list[Row]:
+        """Compute the matrix and write matrix.csv, matrix.md and matrix.json."""
+        matrix = self.rows()
+        with _keeping(self.path):
+            _replace(self.path / "matrix.csv", to_csv(matrix).encode())
+            _replace(self.path / "matrix.md", to_markdown(matrix).encode())
+            _replace(self.path / "matrix.json", to_json(matrix).encode())
+        return matrix
+
+    def _places(self) -> list[Path]:
+        found = self.path.glob("trials/*/*/*/trial.json")
+        return sorted(path.parent for path in found if not path.parent.name.startswith("."))
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A results directory as data frames, for notebooks. Each is read when first asked for."""
+
+    results: Results
+
+    @functools.cached_property
+    def matrix(self) -> Any:
+        """One row per cell, the columns of matrix.csv."""
+        import pandas as pd
+
+        return pd.DataFrame([msgspec.structs.asdict(row) for row in self.results.rows()])
+
+    @functools.cached_property
+    def runs(self) -> Any:
+        """One row per run, with its trial, its delay and what became of its fire."""
+        import pandas as pd
+
+        frames = [_run_frame(place) for place in self.results._places()]
+        return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+
+    @functools.cached_property
+    def faults(self) -> Any:
+        """One row per fault, with its trial and what followed."""
+        import pandas as pd
+
+        return pd.DataFrame(
+            [
+                _trial_columns(one.record) | msgspec.structs.asdict(fault)
+                for one in self.results.judgements()
+                if one.metrics
+                for fault in one.metrics.faults
+            ]
+        )
+
+
+def load(path: str | Path) -> Loaded:
+    """Open a results directory for analysis: `.matrix`, `.runs` and `.faults` are data frames."""
+    return Loaded(Results.open(Path(path)))
+
+
+def _trial_columns(record: TrialRecord) -> dict[str, Any]:
+    return msgspec.structs.asdict(record.cell) | {"k": record.k, "seed": record.seed}
+
+
+def _run_frame(place: Path) -> Any:
+    import numpy as np
+    import pandas as pd
+
+    record = read_json(place / "trial.json", TrialRecord)
+    columns = read_columns(read_parquet(place / "history.parquet"))
+    judged, runs = judge_fires(columns, record.bounds.failover_s or 0.0), columns.runs
+    fire = judged.fires.find(runs.job, runs.due_ms)
+    return pd.DataFrame(
+        {
+            **_trial_columns(record),
+            "job": np.array(columns.jobs.names, object)[runs.job],
+            "due_ms": runs.due_ms,
+            "instance": np.array(columns.instances, object)[runs.instance],
+            "start_s": runs.start_s,
+            "end_s": runs.end_s,
+            "status": np.array(_STATUS_WORDS, object)[runs.status],
+            "delay_ms": 1000 * (runs.start_s - runs.due_ms / 1000),
+            "outcome": np.array([one.word for one in Outcome], object)[judged.outcome[fire]],
+            "duplicate": judged.duplicate[fire],
+            "overlap": judged.overlap[fire],
+        }
+    )
+
+
+def _write_judgement(place: Path, judgement: Judgement) -> None:
+    _write(place / "trial.json", judgement.record)
+    _write(place / "verdict.json", judgement.verdict)
+    _write(place / "metrics.json", judgement.metrics)
+
+
+def _read_judgement(place: Path) -> Judgement:
+    record = read_json(place / "trial.json", TrialRecord)
+    verdict = read_json(place / "verdict.json", Verdict)
+    known = verdict.status != "unknown"
+    return Judgement(record, verdict, read_json(place / "metrics.json", Metrics) if known else None)
+
+
+def _write(path: Path, value: Any) -> None:
+    _replace(path, msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
+
+
+def _replace(path: Path, content: bytes) -> None:
+    """Write a file so that a reader sees the old one or the new one, never half of it."""
+    half = path.with_name(f".{path.name}.half")
+    half.write_bytes(content)
+    half.replace(path)
+
+
+def _point(link: Path, target: Path) -> None:
+    """Make `link` a symbolic link to its neighbour `target`, whatever it was before."""
+    half = link.with_name(f".{link.name}.half")
+    half.unlink(missing_ok=True)
+    half.symlink_to(target.name)
+    os.replace(half, link)
+
+
+@contextmanager
+def _keeping(place: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ResultsNotKept(
+            f"{place}: could not be written ({error.strerror}); trials kept before are untouched, "
+            "resume once there is room"
+        ) from error

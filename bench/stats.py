@@ -1,0 +1,44 @@
+"""Intervals: how far a measured figure may be from what it estimates."""
+
+from collections.abc import Sequence
+from math import sqrt
+
+import numpy as np
+
+Z95 = 1.959963984540054  # the standard normal's 97.5 % quantile
+BOOTSTRAP_TRIALS = 5  # fewer trials than these say too little for a bootstrap
+RESAMPLES = 2000
+
+
+def wilson(hits: int, of: int) -> tuple[float, float] | None:
+    """The 95 % score interval of a rate (E. B. Wilson, 1927), also for 0 of n; None for n = 0."""
+    if of == 0:
+        return None
+    rate = hits / of
+    scale = 1 + Z95**2 / of
+    middle = (rate + Z95**2 / (2 * of)) / scale
+    half = Z95 * sqrt(rate * (1 - rate) / of + Z95**2 / (4 * of**2)) / scale
+    low = 0.0 if hits == 0 else max(0.0, middle - half)
+    high = 1.0 if hits == of else min(1.0, middle + half)
+    return low, high
+
+
+def spread(values: Sequence[float], seed: int = 0) -> tuple[float, float] | None:
+    """How a figure varies over trials; None without values.
+
+    From five trials up a 95 % percentile bootstrap of the median (B. Efron, 1979); below that the
+    least and the greatest.
+    """
+    if not values:
+        return None
+    if len(values) < BOOTSTRAP_TRIALS:
+        return min(values), max(values)
+    rng = np.random.default_rng(seed)
+    drawn = rng.choice(np.asarray(values, np.float64), (RESAMPLES, len(values)))
+    low, high = np.percentile(np.median(drawn, axis=1), [2.5, 97.5])
+    return float(low), float(high)
+
+
+def quantile(values: Sequence[float], share: float) -> float | None:
+    """The `share` quantile (0 to 1), interpolated; None without values."""
+    return float(np.quantile(np.asarray(values, np.float64), share)) if len(values) else None

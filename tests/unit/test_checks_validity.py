@@ -1,0 +1,139 @@
+"""When a trial is invalid, and the one line that says why."""
+
+import pytest
+from written_histories import Story, at
+
+from bench.checks.outcomes import judge_fires
+from bench.checks.validity import invalid_reasons
+from bench.events import InstanceStopped
+from strategies.notes import Granted, Lost
+
+
+def trial(lease_s: float = 2.0) -> Story:
+    """Two ready instances, a healthy service, a quick probe, and fires from 10 to 29."""
+    story = Story(lease_s=lease_s, instances=2).job().ready("i1", "i2", t=1.0)
+    story.phases(healthy=0.0, idle=2.0, load=9.0, quiet=30.0, done=35.0).probe(0.001)
+    return story.due(*map(float, range(10, 30)))
+
+
+def held(kind: str = "kill") -> dict[str, str]:
+    return {"kind": kind, "target": "holder", "run": "i1:1", "job": "report"}
+
+
+def reasons(story: Story, faults: int | None = None) -> list[str]:
+    read = story.columns()
+    return invalid_reasons(read, judge_fires(read).fires, faults)
+
+
+def test_a_trial_that_went_as_planned_is_valid():
+    assert reasons(trial(), faults=0) == []
+
+
+@pytest.mark.parametrize("kind", ["kill", "pause"])
+def test_a_fault_that_struck_an_open_run_of_the_holder_hit(kind):
+    story = trial().run(10.0, 10.0, 15.0 if kind == "pause" else None)
+    story.fault(10.2, heal=14.0 if kind == "pause" else None, **held(kind))
+    assert reasons(story, faults=1) == []
+
+
+def test_a_fault_that_struck_after_the_holder_s_run_missed():
+    story = trial().run(10.0, 10.0, 10.1).fault(10.2, **held())
+    assert reasons(story) == ["fault 0 (kill) missed: the run it was aimed at had already ended"]
+
+
+def test_a_fault_that_struck_before_the_holder_s_run_missed():
+    story = trial().run(10.0, 10.3).fault(10.2, **held())
+    assert reasons(story) == ["fault 0 (kill) missed: the run it was aimed at had not begun"]
+
+
+def test_a_fault_that_struck_another_instance_than_the_holder_missed():
+    story = trial().run(10.0, 10.0).fault(10.2, instance="i2", **held())
+    assert reasons(story) == [
+        "fault 0 (kill) missed: the run it was aimed at was another instance's"
+    ]
+
+
+def test_a_fault_on_a_holder_that_no_run_shows_missed():
+    story = trial().fault(10.2, target="holder")
+    assert reasons(story) == ["fault 0 (kill) missed: no run shows that its target was the holder"]
+
+
+def test_a_fault_on_the_leader_must_strike_while_it_leads():
+    story = trial().add(Granted(t=at(5), instance="i1", subject="leader"))
+    assert reasons(story.fault(10.2, target="leader")) == []
+    story.add(Lost(t=at(10), instance="i1", subject="leader", reason="session"))
+    assert reasons(story) == ["fault 0 (kill) missed: its target was not the leader"]
+
+
+def test_a_fault_on_anybody_always_hits():
+    assert reasons(trial().fault(10.2, target="one")) == []
+
+
+def test_a_planned_fault_that_never_struck_makes_the_trial_invalid():
+    assert reasons(trial(), faults=1) == ["0 of 1 planned faults struck"]
+
+
+def test_a_fleet_that_was_ready_too_late_makes_the_trial_invalid():
+    story = Story(instances=2).job().ready("i1", t=1.0).ready("i2", t=12.0)
+    story.phases(healthy=0.0, load=9.0).probe(0.001).due(*map(float, range(10, 30)))
+    [reason] = reasons(story)
+    assert reason.startswith("only 90% of the load met the whole fleet of 2 ready")
+
+
+def test_one_fire_in_twenty_may_miss_the_fleet():
+    story = Story(instances=2).job().ready("i1", t=1.0).ready("i2", t=10.5)
+    story.phases(healthy=0.0, load=9.0).probe(0.001).due(*map(float, range(10, 30)))
+    assert reasons(story) == []
+
+
+def test_an_instance_that_a_fault_took_does_not_count_as_absent():
+    assert reasons(trial().fault(12.0, target="one").died(12.1), faults=1) == []
+
+
+def test_an_instance_that_died_without_a_fault_makes_the_trial_invalid():
+    said = reasons(trial().died(20.0, "i2"))
+    assert "i2 died without a fault" in said
+    assert any(reason.startswith("only") for reason in said)
+
+
+def test_an_instance_that_stopped_with_an_error_makes_the_trial_invalid():
+    story = trial().add(InstanceStopped(t=at(36), instance="i1", error="KeyError: 'x'"))
+    assert reasons(story) == ["i1 stopped with an error: KeyError: 'x'"]
+
+
+def test_an_orderly_end_after_the_trial_is_no_reason():
+    story = trial().add(InstanceStopped(t=at(36), instance="i1")).died(36.1).died(36.2, "i2")
+    assert reasons(story) == []
+
+
+def test_a_lagging_harness_makes_the_trial_invalid():
+    assert reasons(trial().probe(*[0.2] * 10)) == [
+        "the harness lagged 200 ms (p99), the limit is 100"
+    ]
+
+
+def test_the_limit_of_the_lag_grows_with_the_lease():
+    assert reasons(trial(lease_s=10.0).probe(*[0.2] * 10)) == []
+
+
+def test_a_silent_probe_makes_the_trial_invalid():
+    story = Story(instances=1).job().ready("i1").phases(healthy=0.0, load=1.0).due(10.0)
+    assert reasons(story) == ["the probe recorded nothing, so the harness's lag is not known"]
+
+
+def test_a_service_that_was_not_seen_healthy_before_makes_the_trial_invalid():
+    story = Story(instances=1).job().ready("i1").phases(load=1.0, healthy=2.0).due(10.0)
+    assert reasons(story.probe(0.001)) == ["the services were not seen healthy before the load"]
+
+
+def test_a_trial_without_load_is_invalid():
+    story = Story(instances=1).job().ready("i1").phases(healthy=1.0).due(10.0).probe(0.001)
+    assert reasons(story) == ["the load phase never began"]
+
+
+def test_a_trial_in_which_nothing_was_due_is_invalid():
+    assert reasons(Story().job()) == ["no fire was due"]
+
+
+def test_somebody_else_s_history_needs_neither_probe_nor_phases():
+    assert reasons(Story().job().due(10.0)) == []
