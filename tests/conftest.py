@@ -1,0 +1,100 @@
+"""Real servers for the tests that ask for them: one of each a session, and none left behind."""
+
+import asyncio
+import os
+import threading
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from bench.leftovers import running_directory
+from bench.services import ServiceUnavailable, provide
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_is_left_behind() -> Iterator[None]:
+    """When all tests have ended, no process of theirs is alive and no registration is open."""
+    yield
+    deadline = time.monotonic() + 5
+    while (left := _children()) and time.monotonic() < deadline:
+        psutil.wait_procs(left, timeout=0.2)
+    assert not left, f"tests left processes behind: {[_describe(one) for one in left]}"
+    open_ones = list(running_directory().glob(f"{os.getpid()}-*"))
+    assert not open_ones, f"tests left registrations behind: {open_ones}"
+
+
+def _children() -> list[psutil.Process]:
+    # multiprocessing's own tracker lives until the interpreter ends
+    return [
+        child
+        for child in psutil.Process().children(recursive=True)
+        if "resource_tracker" not in _describe(child)
+    ]
+
+
+def _describe(process: psutil.Process) -> str:
+    try:
+        return f"{process.pid}: {' '.join(process.cmdline())}"
+    except psutil.NoSuchProcess:
+        return f"{process.pid}: gone"
+
+
+@pytest.fixture(scope="session")
+def service_logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the session's servers write their logs."""
+    return tmp_path_factory.mktemp("services")
+
+
+Run = Callable[[Coroutine[Any, Any, None]], None]
+
+
+@pytest.fixture(scope="session")
+def in_background() -> Iterator[Run]:
+    """Runs a coroutine to its end in an event loop of its own, which lasts as long as the session.
+
+    A test's own loop is running when it asks for a fixture by name; and a server dies with the
+    thread that started it, so that this must not be a short-lived one.
+    """
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever, name="servers", daemon=True)
+    thread.start()
+    yield lambda coroutine: asyncio.run_coroutine_threadsafe(coroutine, loop).result()
+    asyncio.run_coroutine_threadsafe(loop.shutdown_default_executor(), loop).result()
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
+
+
+@pytest.fixture(scope="session")
+def redis_url(service_logs: Path, in_background: Run) -> Iterator[str]:
+    yield from _running("redis", service_logs, in_background)
+
+
+@pytest.fixture(scope="session")
+def postgres_url(service_logs: Path, in_background: Run) -> Iterator[str]:
+    yield from _running("postgres", service_logs, in_background)
+
+
+@pytest.fixture(scope="session")
+def zookeeper_url(service_logs: Path, in_background: Run) -> Iterator[str]:
+    yield from _running("zookeeper", service_logs, in_background)
+
+
+@pytest.fixture(scope="session")
+def etcd_url(service_logs: Path, in_background: Run) -> Iterator[str]:
+    yield from _running("etcd", service_logs, in_background)
+
+
+def _running(name: str, directory: Path, in_background: Run) -> Iterator[str]:
+    """The URL of a server that runs as long as the session; skips with the reason without one."""
+    try:
+        service = provide(name, directory)
+        in_background(service.start())
+    except ServiceUnavailable as error:
+        pytest.skip(str(error))
+    yield service.url
+    in_background(service.stop())
