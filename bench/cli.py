@@ -185,7 +185,7 @@ def _unexpected(error: Exception) -> int:
         print(said())
         return Exit.KEPT
     if said is not None:
-        print(f"coordbench: {said()}", file=sys.stderr)
+        print(f"coordbench: {said()} (in: {' '.join(sys.argv[1:])})", file=sys.stderr)
         return Exit.BAD_ARGUMENTS
     import traceback
 

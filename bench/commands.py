@@ -16,7 +16,7 @@ from bench.environment import environment
 from bench.errors import BadArguments, Exit, InvalidResults
 from bench.judge import judge_path, summary
 from bench.matrix import NotRun, Row, to_csv, to_json, to_markdown, verdict
-from bench.progress import LineProgress, LiveProgress, Progress
+from bench.progress import LineProgress, LiveProgress, Progress, trials
 from bench.results import Results
 from bench.runner import Bench
 from bench.settings import Settings, plans
@@ -134,7 +134,7 @@ def _run(bench: Bench, console: Console, results: Results) -> None:
         asyncio.run(_until_signalled(bench))
     except (KeyboardInterrupt, asyncio.CancelledError):
         _finish(bench, results)
-        console.print(f"interrupted: {len(results.finished())} trials kept; to go on:")
+        console.print(f"interrupted: {trials(len(results.finished()))} kept; to go on:")
         console.print(f"coordbench bench --resume {results.path}", soft_wrap=True)
         raise KeyboardInterrupt from None
     except BaseExceptionGroup as group:

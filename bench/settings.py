@@ -146,6 +146,8 @@ def check_settings(settings: Settings) -> Settings:
     for size in (*settings.sizes, *settings.fault_sizes):
         _within("N (instances)", size.instances, 1, MAX_INSTANCES)
         _within("M (jobs)", size.jobs, 1, MAX_JOBS)
+    if settings.workload:
+        load_workload(Path(settings.workload))
     _within("k (trials)", settings.trials, 1, 1000)
     _within("the period", settings.period_s, SHORTEST_PERIOD_MS / 1000, 86_400, "s")
     _within("the lease", settings.lease_s, 0.5, 3600, "s")

@@ -49,6 +49,7 @@ from strategies.election.timing import ElectionTiming
 from strategies.errors import ServiceLost
 from strategies.interface import Member
 from strategies.model import Job
+from strategies.notes import Coordinated
 from strategies.pacing import now_ms, stopped_within
 
 
@@ -111,6 +112,11 @@ class LeaderElection:
         if not self._remembers:
             return {job.name: now for job in jobs}
         begun = await noted(member, "recover", self._backend.last([job.name for job in jobs]))
+        for name, due_ms in begun.items():
+            # Whoever judges the history can tell a fire that was begun from one that was missed.
+            member.note(
+                Coordinated(action="recover", seconds=0, outcome="ok", job=name, due_ms=due_ms)
+            )
         # A job without a first day cannot be caught up with from the beginning of time.
         return {
             job.name: begun.get(job.name, job.start_ms - 1 if job.start_ms else now) for job in jobs

@@ -13,16 +13,17 @@ from strategies.model import Timing
 
 ACQUIRE_S = 0.1  # from the watch's wake-up to the first run: look, read the log, begin
 
-# A fire that was written down and not ended stays undone: an interrupted run, or, when the
-# instance died or lost its term before the run's start, a miss. Never twice: begun is begun.
-AT_MOST_ONCE = Allowed(missed=True, interrupted=True)
+# A fire that was written down and not ended stays undone, also when the instance died or lost its
+# term before the run's start. Never twice: begun is begun. Never missed: what is not begun is run.
+AT_MOST_ONCE = Allowed(interrupted=True)
+LOSES = Allowed(missed=True, interrupted=True)  # without the log, what is due between two leaders
 
 WITH_LOG = Promise(
     under={
         "steady": NOTHING,
         "crash": AT_MOST_ONCE,
         # A paused leader ends its run late, beside its successor's run of the next fire.
-        "pause": Allowed(overlaps=True, missed=True, interrupted=True),
+        "pause": Allowed(overlaps=True, interrupted=True),
         "partition": AT_MOST_ONCE,
         "slow-network": AT_MOST_ONCE,
         "service-lost": AT_MOST_ONCE,  # as long as the service keeps what it has acknowledged
@@ -41,14 +42,14 @@ WITH_LOG = Promise(
 WITHOUT_LOG = Promise(
     under={
         "steady": NOTHING,
-        "crash": AT_MOST_ONCE,
+        "crash": LOSES,
         "pause": Allowed(overlaps=True, missed=True, interrupted=True),
-        "partition": AT_MOST_ONCE,
-        "slow-network": AT_MOST_ONCE,
-        "service-lost": AT_MOST_ONCE,
+        "partition": LOSES,
+        "slow-network": LOSES,
+        "service-lost": LOSES,
         "clock": Allowed(duplicates=True, missed=True),
         "rolling": Allowed(missed=True),
-        "outage": AT_MOST_ONCE,
+        "outage": LOSES,
         "failing": NOTHING,
         "long-job": NOTHING,
         "burst": NOTHING,

@@ -1,0 +1,51 @@
+"""Ctrl-C, SIGTERM and kill -9 in the middle of a bench: nothing lost, nothing left, and resumed."""
+
+import random
+import signal
+import subprocess
+import time
+
+import pytest
+from conftest import Shell, wait_for
+
+pytestmark = [pytest.mark.servers, pytest.mark.slow]
+
+ONE_CELL = ("--strategies", "redis-lock", "--scenarios", "steady", "-m", "3")
+
+
+def end(process: subprocess.Popen[str], within_s: float) -> tuple[int, str, float]:
+    began = time.monotonic()
+    output, _ = process.communicate(timeout=within_s)
+    return process.returncode, output, time.monotonic() - began
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_bench_keeps_its_trials_and_says_how_to_go_on(
+    shell: Shell, number: signal.Signals
+) -> None:
+    bench = shell.start("bench", *ONE_CELL, "-k", "3")
+    wait_for(bench, "[1/3]")
+    bench.send_signal(number)
+    code, output, took_s = end(bench, 20)
+    assert code == 130
+    assert took_s < 5
+    assert "1 trial kept" in output
+    assert not shell.processes()
+
+    resume = output.split("coordbench bench ")[-1].split()
+    done = shell.run("bench", *resume)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "2 trials (1 kept from before)" in done.stdout
+
+
+def test_after_kill_9_the_next_start_removes_what_was_left_and_resumes(shell: Shell) -> None:
+    bench = shell.start("bench", *ONE_CELL, "-k", "2")
+    wait_for(bench, "[1/2]")
+    time.sleep(random.Random().uniform(0, 3))  # a random moment is the point
+    bench.kill()
+    bench.communicate()
+    done = shell.run("bench", "--resume", "results/latest")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "kept from before" in done.stdout
+    assert not shell.processes()
+    assert not list((shell.home / "state").rglob("*.jsonl"))
