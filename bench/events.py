@@ -163,7 +163,8 @@ class Platform(Event):
 
 AnyEvent = (
     History | JobDeclared | Due | InstanceStarted | InstanceReady | InstanceStopped
-    | RunStarted | RunEnded | Effect | FaultBegan | FaultHealed | Died | Counters | Lag | Phase | Platform
+    | RunStarted | RunEnded | Effect | FaultBegan | FaultHealed | Died | Counters | Lag | Phase
+    | Platform
     | Coordinated | Granted | Released | Lost | ForeignRelease | Skipped | Republished
 )  # fmt: skip
 

@@ -1,0 +1,386 @@
+"""Findings on the real controllers, each by one command (docs/kubernetes.md tells what came out).
+
+    python -m bench.benchmarks.kubernetes skew 100       due minute -> process start, 100 CronJobs
+    python -m bench.benchmarks.kubernetes loss           a node dies mid-run, in its parts
+    python -m bench.benchmarks.kubernetes loss-failed    the same with podReplacementPolicy: Failed
+    python -m bench.benchmarks.kubernetes blocked        what Forbid does after a node's loss
+    python -m bench.benchmarks.kubernetes policies       a run longer than its period, by policy
+    python -m bench.benchmarks.kubernetes partition      a node is cut off and comes back
+    python -m bench.benchmarks.kubernetes missed         200 missed schedules, by deadline
+    python -m bench.benchmarks.kubernetes controllers    the controller manager dies over a minute
+    python -m bench.benchmarks.kubernetes lease 20       lease-election: failover of 20 kills
+
+One JSON line per measurement. The machine must have little else to do.
+"""
+
+import asyncio
+import random
+import secrets
+import signal
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+import numpy as np
+
+from bench.config import InstanceConfig, Work, write_config
+from bench.events import Platform, RunEnded, RunStarted, decode
+from bench.recorder import epoch_offset, host_clock
+from bench.services.kubernetes import access
+from bench.services.kubernetes.control_plane import ControlPlane
+from bench.services.kubernetes.observer import observing
+from strategies.cronjob.manifests import Concurrency, Settings
+from strategies.cronjob.strategy import CronJobStrategy
+from strategies.kubernetes.api import KubernetesApi
+from strategies.model import Cron, Every, Job, Timing
+from strategies.notes import Event, Granted
+
+EVERY_MINUTE = Cron("* * * * *")
+E = TypeVar("E", bound=Event)
+
+
+@dataclass
+class Scene:
+    """A control plane, some processes, and what is told of them, for one measurement."""
+
+    plane: ControlPlane
+    folder: Path
+    jobs: Sequence[Job]
+    duration_s: float
+    timing: Timing = field(default_factory=Timing)
+    namespace: str = field(default_factory=lambda: f"cb_{secrets.token_hex(4)}")
+    offset_s: float = field(default_factory=epoch_offset)
+    told: list[Platform] = field(default_factory=list)
+    processes: dict[str, asyncio.subprocess.Process] = field(default_factory=dict)
+
+    def clock(self) -> float:
+        """The scene's clock: host monotonic, reading as seconds since 1970."""
+        return host_clock(self.offset_s)()
+
+    def tell(self, event: Platform) -> None:
+        """Keep what the platform did, with its time."""
+        event.t = self.clock()
+        self.told.append(event)
+
+    def history(self, kind: type[E]) -> list[E]:
+        """The events of one kind that the processes have written, in time order."""
+        files = self.folder.glob("*.jsonl")
+        lines = [line for path in files for line in path.read_bytes().splitlines()]
+        found = [event for event in map(decode, lines) if isinstance(event, kind)]
+        return sorted(found, key=lambda event: event.t)
+
+    def times(self, what: str, after_s: float = 0.0) -> list[float]:
+        """When the platform did `what`."""
+        return [event.t for event in self.told if event.what == what and event.t > after_s]
+
+    async def until(self, fact: Callable[[], Any], seconds: float) -> bool:
+        """Wait until `fact` gives something true; False if it did not within `seconds`."""
+        end_s = self.clock() + seconds
+        while not fact() and self.clock() < end_s:
+            await asyncio.sleep(0.02)
+        return bool(fact())
+
+    async def until_minute(self, plus_s: float = 0.0) -> float:
+        """Sleep until `plus_s` after the next full minute; that minute in seconds."""
+        minute = (self.clock() // 60 + 1) * 60
+        await asyncio.sleep(minute + plus_s - self.clock())
+        return minute
+
+    async def start(self, module: str, name: str, strategy: str, source: str, role: str) -> None:
+        """Start one instance: a node agent, or a member of the fleet."""
+        config = InstanceConfig(
+            name=name, strategy=strategy, source=source, namespace=self.namespace, seed=1,
+            endpoints={"kubernetes": self.plane.url_for(role)}, timing=self.timing,
+            jobs=list(self.jobs), work={job.name: Work(self.duration_s) for job in self.jobs},
+            events=str(self.folder / f"{name}.jsonl"),
+            ledger=str(self.folder / "ledger") if source else "",
+            offset_s=self.offset_s,
+        )  # fmt: skip
+        write_config(config, self.folder / f"{name}.json")
+        self.processes[name] = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", module, str(self.folder / f"{name}.json"), start_new_session=True
+        )
+
+    async def start_nodes(self, count: int = 3) -> None:
+        """Start node agents and wait until all are ready."""
+        for number in range(count):
+            name = f"i{number}-{secrets.token_hex(3)}"
+            await self.start("bench.node_agent", name, "cronjob", "", access.NODE)
+        await self.until(lambda: len(self.times("node-ready")) >= count, 30)
+
+    def end(self) -> Iterator[Awaitable[int]]:
+        """Kill what still runs."""
+        for process in self.processes.values():
+            if process.returncode is None:
+                process.send_signal(signal.SIGCONT)
+                process.kill()
+            yield process.wait()
+
+
+@asynccontextmanager
+async def _cron_scene(
+    plane: ControlPlane, jobs: Sequence[Job], duration_s: float, settings: Settings
+) -> Any:
+    async with AsyncExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="coordbench-")))
+        scene = Scene(plane, folder, jobs, duration_s)
+        look = observing(plane.url_for(access.ADMIN), scene.namespace, scene.tell, random.Random(0))
+        await stack.enter_async_context(look)
+        endpoints = {"kubernetes": plane.url_for(access.CRONJOB)}
+        strategy = CronJobStrategy(
+            endpoints, scene.namespace, scene.timing, random.Random(0), settings
+        )
+        await strategy.prepare(jobs)
+        try:
+            await scene.start_nodes()
+            yield scene
+        finally:
+            await asyncio.gather(*scene.end())
+            await strategy.clean_up()
+
+
+def _jobs(count: int, **changes: Any) -> list[Job]:
+    return [
+        Job(**{"name": f"job-{n:03}", "schedule": EVERY_MINUTE, **changes}) for n in range(count)
+    ]
+
+
+async def skew(plane: ControlPlane, count: str = "10") -> None:
+    """From the due minute to the start of the pod's process, over one minute's fires."""
+    async with _cron_scene(plane, _jobs(int(count)), 0.1, Settings(toleration_s=0)) as scene:
+        if scene.clock() % 60 > 50:  # too late to be at rest before the minute
+            await scene.until_minute(5)
+        minute = await scene.until_minute()
+        due_ms = round(minute * 1000)
+
+        def started() -> list[float]:
+            runs = scene.history(RunStarted)
+            return [run.t - minute for run in runs if run.due_ms == due_ms]
+
+        await scene.until(lambda: len(started()) >= int(count), 50)
+        _say(finding="skew", jobs=int(count), started=len(started()), **_quantiles(started()))
+
+
+async def loss(plane: ControlPlane, replacement: Any = "TerminatingOrFailed") -> None:
+    """A node dies 3 s into a run of 20 s: detection, eviction, back-off, start of the next."""
+    settings = Settings(toleration_s=0, pod_replacement=replacement)
+    async with _cron_scene(plane, _jobs(1), 20.0, settings) as scene:
+        first, struck_s = await _kill_mid_run(scene)
+        again = await scene.until(lambda: len(scene.history(RunStarted)) > 1, 40)
+        lost = scene.times("node-not-ready", struck_s)
+        evicted = scene.times("pod-deleted", struck_s)
+        replaced = scene.times("pod-created", struck_s)
+        runs = scene.history(RunStarted)
+        _say(
+            finding="loss", pod_replacement=replacement, replaced=again,
+            detected_s=_since(struck_s, lost), evicted_s=_since(struck_s, evicted),
+            created_s=_since(struck_s, replaced),
+            run_s=round(runs[1].t - struck_s, 2) if again else None, first=first.instance,
+        )  # fmt: skip
+
+
+async def loss_failed(plane: ControlPlane) -> None:
+    """`loss`, with a policy that waits for the lost pod to be reported as failed."""
+    await loss(plane, "Failed")
+
+
+async def blocked(plane: ControlPlane) -> None:
+    """After a node's loss: whether Forbid runs the next fire while the Node is there."""
+    async with _cron_scene(plane, _jobs(3), 5.0, Settings(toleration_s=0)) as scene:
+        victim, _ = await _kill_mid_run(scene)
+        minute = await scene.until_minute(10)
+        ran = {run.job for run in scene.history(RunStarted) if run.due_ms == round(minute * 1000)}
+        hit = {run.job for run in scene.history(RunStarted) if run.instance == victim.instance}
+        _say(finding="blocked", jobs_on_lost_node=len(hit), of_these_ran_next=len(hit & ran))
+
+
+async def policies(plane: ControlPlane) -> None:
+    """A run of 90 s every 60 s, for four minutes, under each concurrency policy."""
+    every: tuple[Concurrency, ...] = ("Forbid", "Allow", "Replace")
+    await asyncio.gather(*(_long_runs(plane, policy) for policy in every))
+
+
+async def _long_runs(plane: ControlPlane, policy: Concurrency) -> None:
+    settings = Settings(toleration_s=0, concurrency=policy)
+    async with _cron_scene(plane, _jobs(1), 90.0, settings) as scene:
+        begin = await scene.until_minute()
+        await asyncio.sleep(begin + 245 - scene.clock())
+        ended = {run.run: run for run in scene.history(RunEnded)}
+        runs = [
+            {
+                "due": round(run.due_ms / 1000 - begin),
+                "start": round(run.t - begin, 1),
+                "end": round(ended[run.run].t - begin, 1) if run.run in ended else None,
+                "status": ended[run.run].status if run.run in ended else "open",
+            }
+            for run in scene.history(RunStarted)
+        ]
+        _say(finding="policies", policy=policy, runs=runs)
+
+
+async def partition(plane: ControlPlane) -> None:
+    """The agent alone is stopped: cut off from the control plane, its pod's process runs on."""
+    async with _cron_scene(plane, _jobs(1), 25.0, Settings(toleration_s=0)) as scene:
+        await scene.until_minute()
+        await scene.until(lambda: scene.history(RunStarted), 20)
+        first = scene.history(RunStarted)[0]
+        scene.processes[first.instance].send_signal(signal.SIGSTOP)
+        await scene.until(lambda: len(scene.history(RunStarted)) > 1, 30)
+        await scene.until(lambda: len(scene.history(RunEnded)) > 0, 30)
+        scene.processes[first.instance].send_signal(signal.SIGCONT)
+        await scene.until(lambda: len(scene.history(RunEnded)) > 1, 40)
+        runs, ends = scene.history(RunStarted), scene.history(RunEnded)
+        _say(
+            finding="partition", runs=len(runs), same_fire=runs[0].due_ms == runs[1].due_ms,
+            both_open_s=round(ends[0].t - runs[1].t, 1), ends=[end.status for end in ends],
+        )  # fmt: skip
+
+
+async def missed(plane: ControlPlane) -> None:
+    """The last schedule time is put 200 minutes back: what the next two minutes run, and say."""
+    await asyncio.gather(*(_missed(plane, deadline_s) for deadline_s in (None, 10, 30)))
+
+
+async def _missed(plane: ControlPlane, deadline_s: int | None) -> None:
+    settings = Settings(toleration_s=0, starting_deadline_s=deadline_s)
+    async with _cron_scene(plane, _jobs(1), 0.2, settings) as scene:
+        minute = await scene.until_minute(3)
+        place = scene.namespace.replace("_", "-")
+        async with KubernetesApi(plane.url_for(access.ADMIN), timeout_s=5) as api:
+            back = datetime.fromtimestamp(minute - 200 * 60, UTC).isoformat()
+            path = f"/apis/batch/v1/namespaces/{place}/cronjobs/job-000"
+            patch = {"status": {"lastScheduleTime": back.replace("+00:00", "Z")}}
+            await api.merge(f"{path}/status", patch)
+            since_s = scene.clock()
+            await asyncio.sleep(minute + 2 * 60 + 5 - scene.clock())
+            events = await api.get(f"/api/v1/namespaces/{place}/events", dict[str, Any])
+        runs = [
+            {"due": round(run.due_ms / 1000 - minute), "start": round(run.t - minute, 1)}
+            for run in scene.history(RunStarted)
+            if run.t > since_s
+        ]
+        reasons = {one["reason"] for one in events["items"]}
+        warned = "TooManyMissedTimes" in reasons
+        _say(finding="missed", starting_deadline_s=deadline_s, warned=warned, runs=runs)
+
+
+async def controllers(plane: ControlPlane) -> None:
+    """The controller manager is killed 10 s before a minute and comes back 20 s after it."""
+    async with _cron_scene(plane, _jobs(5), 1.0, Settings(toleration_s=0)) as scene:
+        if scene.clock() % 60 > 45:
+            await scene.until_minute()
+        await asyncio.sleep(50 - scene.clock() % 60)
+        await plane._kill_one("controllers")
+        minute = await scene.until_minute(20)
+        await plane.restart_controllers()
+        back_s = scene.clock() - minute
+
+        def late() -> list[float]:
+            due_ms = round(minute * 1000)
+            runs = [run for run in scene.history(RunStarted) if run.due_ms == due_ms]
+            return [round(run.t - minute, 2) for run in runs]
+
+        await scene.until(lambda: len(late()) >= 5, 30)
+        _say(finding="controllers", back_s=round(back_s, 2), started_s=sorted(late()))
+
+
+async def lease(plane: ControlPlane, count: str = "20") -> None:
+    """lease-election with L = 2 s: from the leader's SIGKILL to the next leader's grant."""
+    from strategies.election.lease_designs import DESIGNS
+
+    [design] = DESIGNS
+    source = "strategies.election.lease_designs:DESIGNS"
+    took: list[float] = []
+    with tempfile.TemporaryDirectory(prefix="coordbench-") as text:
+        start_ms = round((epoch_offset() + 3) * 1000)
+        jobs = [Job(name="j", schedule=Every(1000), start_ms=start_ms)]
+        scene = Scene(plane, Path(text), jobs, 0.2)
+        ledger = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "bench.ledger", str(scene.folder / "ledger"),
+            str(scene.folder / "ledger.jsonl"), str(scene.offset_s),
+        )  # fmt: skip
+        await scene.until((scene.folder / "ledger").exists, 10)
+        endpoints = {"kubernetes": plane.url}
+        strategy = design.make(endpoints, scene.namespace, scene.timing, random.Random(0))
+        await strategy.prepare(jobs)
+        try:
+            for number in range(int(count)):
+                while len([p for p in scene.processes.values() if p.returncode is None]) < 3:
+                    name = f"m{len(scene.processes)}"
+                    await scene.start("bench.instance", name, design.name, source, access.ELECTION)
+                await _granted(scene, number + 1)
+                await asyncio.sleep(2 + random.Random(number).random())
+                leader = scene.history(Granted)[-1].instance
+                scene.processes[leader].kill()
+                struck_s = scene.clock()
+                await scene.processes[leader].wait()
+                await _granted(scene, number + 2)
+                took.append(scene.history(Granted)[-1].t - struck_s)
+        finally:
+            await asyncio.gather(*scene.end())
+            ledger.terminate()
+            await ledger.wait()
+            await strategy.clean_up()
+    bound_s = design.bounds(Timing()).failover_s
+    _say(finding="lease", kills=len(took), bound_s=bound_s, **_quantiles(took))
+
+
+async def _kill_mid_run(scene: Scene) -> tuple[RunStarted, float]:
+    """Kill the node of the first run of the next minute, 3 s into it; when that was."""
+    await scene.until_minute()
+    await scene.until(lambda: scene.history(RunStarted), 20)
+    first = scene.history(RunStarted)[0]
+    await asyncio.sleep(first.t + 3 - scene.clock())
+    scene.processes[first.instance].kill()
+    return first, scene.clock()
+
+
+async def _granted(scene: Scene, terms: int) -> None:
+    await scene.until(lambda: len(scene.history(Granted)) >= terms, 20)
+
+
+def _since(from_s: float, times: list[float]) -> float | None:
+    return round(times[0] - from_s, 2) if times else None
+
+
+def _quantiles(seconds: list[float]) -> dict[str, float]:
+    if not seconds:
+        return {}
+    values = np.quantile(np.array(seconds), [0, 0.5, 0.95, 1])
+    names = ("min_s", "p50_s", "p95_s", "max_s")
+    return {name: round(float(value), 3) for name, value in zip(names, values, strict=True)}
+
+
+def _say(**found: Any) -> None:
+    sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
+    sys.stdout.flush()
+
+
+FINDINGS: dict[str, Callable[..., Awaitable[None]]] = {
+    "skew": skew, "loss": loss, "loss-failed": loss_failed, "blocked": blocked,
+    "policies": policies, "partition": partition, "missed": missed, "controllers": controllers,
+    "lease": lease,
+}  # fmt: skip
+
+
+async def main(arguments: Sequence[str]) -> None:
+    """Measure what the arguments name on a control plane of its own."""
+    with tempfile.TemporaryDirectory(prefix="coordbench-logs-") as logs:
+        plane = ControlPlane(Path(logs), None, say=lambda line: _say(building=line))
+        await plane.start()
+        try:
+            await FINDINGS[arguments[0]](plane, *arguments[1:])
+        finally:
+            await plane.stop()
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 2 or sys.argv[1] not in FINDINGS:
+        sys.exit(f"expected one of: {', '.join(FINDINGS)}")
+    asyncio.run(main(sys.argv[1:]))

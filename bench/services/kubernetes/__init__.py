@@ -1,0 +1,1 @@
+"""Kubernetes without containers: the real control plane as plain processes, and its nodes."""

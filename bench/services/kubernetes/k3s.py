@@ -1,0 +1,161 @@
+"""The control plane of K3s in a container, through testcontainers. UNTESTED (docs/kubernetes.md).
+
+Only the server runs (`--disable-agent`): the nodes are node agents on this machine, as with the
+embedded control plane, with the same roles and tokens. Their pods need `coordbench-pod`, which
+Go builds in some seconds.
+"""
+
+import asyncio
+import contextlib
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from bench.leftovers import Registration
+from bench.services.base import TIMEOUT_S, NoAnswer, ServiceUnavailable
+from bench.services.embedded import free_ports, write_secret
+from bench.services.kubernetes import access, build, components
+from bench.services.kubernetes.control_plane import introduce, read_counters
+from strategies.errors import ServiceLost
+from strategies.kubernetes.api import KubernetesApi
+from strategies.kubernetes.endpoint import Endpoint
+from strategies.kubernetes.errors import Refused
+from strategies.model import Timing
+
+IMAGE = "rancher/k3s:v1.34.4-k3s1"
+PORT = 6443
+START_TIMEOUT_S = 120.0
+CA_FILE = "/var/lib/rancher/k3s/server/tls/server-ca.crt"
+UNUSED = ("traefik", "servicelb", "metrics-server", "local-storage", "coredns")
+
+
+class K3s:
+    """K3s' control plane in a container of our own; see bench.services.base.Service."""
+
+    name = "kubernetes"
+    provider = "docker"
+    owned = True
+    durability = "SQLite in the container: gone with it"
+
+    def __init__(
+        self, directory: Path, registration: Registration | None, timing: Timing = Timing()
+    ) -> None:
+        self.version = ""
+        self.url = ""
+        self._registration, self._timing = registration, timing
+        self._tokens = access.new_tokens()
+        self._folder: Path | None = None
+        self._port = 0
+        self._container: Any = None
+
+    @property
+    def pids(self) -> list[int]:
+        return []
+
+    def url_for(self, role: str) -> str:
+        """The endpoint with the token of one role."""
+        assert self._folder is not None
+        return Endpoint(
+            base=f"https://127.0.0.1:{self._port}", ca=str(self._folder / "ca.crt"),
+            name="127.0.0.1", role=role, token=self._tokens[role],
+        ).url  # fmt: skip
+
+    async def start(self) -> None:
+        await asyncio.to_thread(build.build_pod)
+        self._folder = Path(tempfile.mkdtemp(prefix="coordbench-k3s-"))
+        if self._registration is not None:
+            self._registration.directory(self._folder)
+        write_secret(self._folder / "tokens.csv", access.token_file(self._tokens))
+        self._port = free_ports(1)[0]
+        try:
+            self._container = self._make(self._folder)
+            await asyncio.to_thread(self._container.start)
+            await self._until_ready()
+            self.version = await introduce(self.url_for(access.ADMIN))
+        except ServiceUnavailable:
+            await self.stop()
+            raise
+        except Exception as error:  # testcontainers and docker raise many kinds
+            await self.stop()
+            reason = str(error).partition("\n")[0]
+            raise ServiceUnavailable(f"kubernetes: its container: {reason}") from None
+        self.url = self.url_for(access.ELECTION)
+
+    async def stop(self) -> None:
+        if self._container is not None:
+            await asyncio.to_thread(self._container.stop)
+            self._container = None
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
+
+    async def kill(self) -> None:
+        await self._do("kill")
+
+    async def pause(self) -> None:
+        await self._do("pause")
+
+    async def resume(self) -> None:
+        await self._do("unpause")
+
+    async def restart(self) -> None:
+        await self._do("restart")
+        await self._until_ready()
+
+    async def health(self) -> bool:
+        try:
+            async with KubernetesApi(self.url_for(access.ADMIN), timeout_s=TIMEOUT_S) as api:
+                return await api.text("/readyz") == "ok"
+        except (ServiceLost, Refused):
+            return False
+
+    async def counters(self) -> dict[str, float]:
+        try:
+            return await read_counters(self.url_for(access.ADMIN))
+        except (ServiceLost, Refused) as error:
+            raise NoAnswer(str(error)) from None
+
+    def _make(self, folder: Path) -> Any:
+        from testcontainers.core.container import DockerContainer  # an extra, and slow
+
+        arguments = ["token-auth-file=/coordbench/tokens.csv", "anonymous-auth=false"]
+        command = ["server", "--disable-agent", "--tls-san=127.0.0.1"]
+        command += [f"--disable={part}" for part in UNUSED]
+        command += [f"--kube-apiserver-arg={one}" for one in arguments]
+        command += [
+            f"--kube-controller-manager-arg={flag.removeprefix('--')}"
+            for flag in components.node_flags(self._timing)
+        ]
+        container = DockerContainer(IMAGE)
+        container.ports[str(PORT)] = ("127.0.0.1", self._port)
+        container.with_volume_mapping(str(folder), "/coordbench", "ro")
+        container.with_kwargs(privileged=True, tmpfs={"/run": "", "/var/run": ""})
+        container.with_command(command)
+        return container
+
+    async def _until_ready(self) -> None:
+        deadline = time.monotonic() + START_TIMEOUT_S
+        while time.monotonic() < deadline:
+            with contextlib.suppress(OSError, ServiceLost, Refused):
+                await self._fetch_authority()
+                if await self.health():
+                    return
+            await asyncio.sleep(0.2)
+        raise ServiceUnavailable(
+            f"kubernetes: no answer from K3s' container within {START_TIMEOUT_S:.0f} s"
+        )
+
+    async def _fetch_authority(self) -> None:
+        """Take the cluster's own authority out of the container: nothing is sent unverified."""
+        assert self._folder is not None
+        done = await asyncio.to_thread(self._container.exec, ["cat", CA_FILE])
+        if done.exit_code != 0:
+            raise OSError("no certificate authority yet")
+        write_secret(self._folder / "ca.crt", done.output.decode())
+
+    async def _do(self, action: str) -> None:
+        if self._container is None:
+            raise ServiceUnavailable(f"kubernetes: {action} before it was started")
+        await asyncio.to_thread(getattr(self._container.get_wrapped_container(), action))

@@ -1,0 +1,3 @@
+module coordbench/pod
+
+go 1.24

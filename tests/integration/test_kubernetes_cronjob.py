@@ -1,0 +1,228 @@
+"""The CronJob strategy on the real controllers."""
+
+import asyncio
+import random
+import secrets
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from bench.config import InstanceConfig, Work, write_config
+from bench.events import Platform, RunEnded, RunStarted, decode
+from bench.recorder import epoch_offset, host_clock
+from bench.services.kubernetes import access
+from bench.services.kubernetes.control_plane import ControlPlane
+from bench.services.kubernetes.observer import observing
+from strategies.cronjob.designs import DESIGNS, bounds
+from strategies.cronjob.manifests import Settings, cron_job
+from strategies.cronjob.strategy import CronJobStrategy
+from strategies.errors import ScheduleError
+from strategies.kubernetes.api import KubernetesApi
+from strategies.kubernetes.errors import NotFound, Refused
+from strategies.model import Cron, Job, Timing
+from strategies.notes import Event
+
+pytestmark = pytest.mark.servers
+
+EVERY_MINUTE = Cron("* * * * *")
+TIMING = Timing()
+
+
+@dataclass
+class Trial:
+    """Three nodes, a namespace, and what is told of them."""
+
+    plane: ControlPlane
+    folder: Path
+    work: dict[str, Work]
+    namespace: str = field(default_factory=lambda: f"cb_{secrets.token_hex(4)}")
+    agents: dict[str, asyncio.subprocess.Process] = field(default_factory=dict)
+    told: list[Platform] = field(default_factory=list)
+    offset_s: float = field(default_factory=epoch_offset)
+
+    @property
+    def place(self) -> str:
+        return self.namespace.replace("_", "-")
+
+    def clock(self) -> float:
+        return host_clock(self.offset_s)()
+
+    def strategy(self, settings: Settings = Settings(toleration_s=0)) -> CronJobStrategy:
+        endpoints = {"kubernetes": self.plane.url_for(access.CRONJOB)}
+        return CronJobStrategy(endpoints, self.namespace, TIMING, random.Random(0), settings)
+
+    def history(self, kind: type[Event]) -> list[Any]:
+        lines = [
+            line for path in self.folder.glob("*.jsonl") for line in path.read_bytes().splitlines()
+        ]
+        return [event for event in map(decode, lines) if isinstance(event, kind)]
+
+    async def until(self, fact: Callable[[], Any], seconds: float = 30) -> Any:
+        async with asyncio.timeout(seconds):
+            while not (given := fact()):
+                await asyncio.sleep(0.02)
+            return given
+
+    def tell(self, event: Platform) -> None:
+        event.t = self.clock()
+        self.told.append(event)
+
+    def times(self, what: str) -> list[float]:
+        return [event.t for event in self.told if event.what == what]
+
+    async def start_nodes(self, count: int) -> None:
+        for number in range(count):
+            name = f"i{number}-{self.place}"
+            config = InstanceConfig(
+                name=name, strategy="cronjob", source="", namespace=self.namespace, seed=1,
+                endpoints={"kubernetes": self.plane.url_for(access.NODE)}, timing=TIMING, jobs=[],
+                work=self.work, events=str(self.folder / f"{name}.jsonl"), ledger="",
+                offset_s=self.offset_s,
+            )  # fmt: skip
+            write_config(config, self.folder / f"{name}.json")
+            self.agents[name] = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "bench.node_agent", str(self.folder / f"{name}.json"),
+                start_new_session=True,
+            )  # fmt: skip
+        await self.until(lambda: len(self.times("node-ready")) == count)
+
+
+@asynccontextmanager
+async def trial(plane: ControlPlane, folder: Path, work: Work) -> AsyncIterator[Trial]:
+    made = Trial(plane, folder, {"report": work})
+    admin = plane.url_for(access.ADMIN)
+    async with observing(admin, made.namespace, made.tell, random.Random(0)):
+        try:
+            yield made
+        finally:
+            for agent in made.agents.values():
+                if agent.returncode is None:
+                    agent.kill()
+                await agent.wait()
+            await made.strategy().clean_up()
+
+
+async def fire_now(made: Trial, job: Job) -> None:
+    """Make a Job from the CronJob as the controller would, without waiting for the minute."""
+    manifest = cron_job(job, made.place, Settings(toleration_s=0))
+    minute = int(made.clock()) // 60
+    body = {"metadata": {"name": f"{job.name}-{minute}"}, "spec": manifest.spec.job_template.spec}
+    async with KubernetesApi(made.plane.url_for(access.ADMIN), timeout_s=5) as api:
+        await api.create(f"/apis/batch/v1/namespaces/{made.place}/jobs", body)
+
+
+async def exists(plane: ControlPlane, path: str) -> bool:
+    async with KubernetesApi(plane.url_for(access.ADMIN), timeout_s=5) as api:
+        try:
+            await api.get(path, dict[str, object])
+        except NotFound:
+            return False
+        return True
+
+
+@pytest.mark.parametrize(
+    ("job", "settings", "field_name"),
+    [
+        (Job(name="a", schedule=Cron("61 * * * *")), Settings(), "spec.schedule"),
+        (Job(name="a", schedule=Cron("* * * * *", "No/Where")), Settings(), "spec.timeZone"),
+        (
+            Job(name="a", schedule=EVERY_MINUTE),
+            Settings(starting_deadline_s=-1),
+            "spec.startingDeadlineSeconds",
+        ),
+    ],
+)
+async def test_what_cannot_be_is_refused_by_field_before_anything_exists(
+    control_plane: ControlPlane, tmp_path: Path, job: Job, settings: Settings, field_name: str
+) -> None:
+    made = Trial(control_plane, tmp_path, {})
+    good = Job(name="good", schedule=EVERY_MINUTE)
+    with pytest.raises((ScheduleError, Refused), match=field_name):
+        await made.strategy(settings).prepare([good, job])
+    assert not await exists(control_plane, f"/api/v1/namespaces/{made.place}")
+
+
+async def test_every_job_becomes_a_cron_job_and_all_of_it_can_be_removed(
+    control_plane: ControlPlane, tmp_path: Path
+) -> None:
+    made = Trial(control_plane, tmp_path, {})
+    strategy = made.strategy(Settings(suspend=True))
+    jobs = [Job(name=f"job-{n}", schedule=EVERY_MINUTE) for n in range(30)]
+    await strategy.prepare(jobs)
+    async with KubernetesApi(control_plane.url_for(access.CRONJOB), timeout_s=5) as api:
+        listed = await api.list(f"/apis/batch/v1/namespaces/{made.place}/cronjobs")
+    assert len(listed.items) == 30
+    await strategy.clean_up()
+    assert not await exists(control_plane, f"/api/v1/namespaces/{made.place}")
+    await strategy.clean_up()  # again, as after an interrupted bench
+
+
+@pytest.mark.slow
+async def test_a_fire_of_the_minute_runs_once_and_knows_what_it_is(
+    control_plane: ControlPlane, tmp_path: Path
+) -> None:
+    """The only test that waits for a real minute; the pod's fire is held against its Job's."""
+    async with trial(control_plane, tmp_path, Work(0.2)) as made:
+        await made.strategy().prepare([Job(name="report", schedule=EVERY_MINUTE)])
+        await made.start_nodes(2)
+        await made.until(lambda: made.times("job-complete"), 80)
+        [started], [ended] = made.history(RunStarted), made.history(RunEnded)
+        assert ended.status == "succeeded"
+        assert started.job == "report"
+        assert started.due_ms % 60_000 == 0
+        assert 0 <= started.t - started.due_ms / 1000 < 2
+        created = [event for event in made.told if event.what == "job-created"]
+        assert [(event.due_ms, event.reason) for event in created] == [(started.due_ms, "")]
+
+
+@pytest.mark.slow
+async def test_the_run_of_a_killed_node_is_run_again_elsewhere_within_the_bound(
+    control_plane: ControlPlane, tmp_path: Path
+) -> None:
+    job = Job(name="report", schedule=EVERY_MINUTE)
+    async with trial(control_plane, tmp_path, Work(4.0)) as made:
+        await made.strategy(Settings(toleration_s=0, suspend=True)).prepare([job])
+        await made.start_nodes(2)
+        await fire_now(made, job)
+        [first] = await made.until(lambda: made.history(RunStarted))
+        made.agents[first.instance].kill()
+        struck_s = made.clock()
+        await made.until(lambda: len(made.history(RunStarted)) == 2)
+        second = max(made.history(RunStarted), key=lambda run: run.t)
+        assert second.instance != first.instance
+        assert (second.job, second.due_ms) == (first.job, first.due_ms)
+        bound_s = bounds(TIMING).recovery_s
+        assert bound_s is not None
+        assert second.t - struck_s < bound_s
+        [lost], [evicted] = made.times("node-not-ready"), made.times("pod-deleted")
+        replaced = made.times("pod-created")[-1]
+        assert struck_s < lost < evicted < replaced < made.clock()
+        await made.until(lambda: made.history(RunEnded))
+        assert [run.run for run in made.history(RunEnded)] == [second.run]
+
+
+@pytest.mark.slow
+async def test_a_failing_run_is_tried_again(control_plane: ControlPlane, tmp_path: Path) -> None:
+    job = Job(name="report", schedule=EVERY_MINUTE)
+    async with trial(control_plane, tmp_path, Work(0.1, failure_rate=1.0)) as made:
+        await made.strategy(Settings(toleration_s=0, suspend=True)).prepare([job])
+        await made.start_nodes(1)
+        await fire_now(made, job)
+        await made.until(lambda: len(made.history(RunEnded)) == 2)
+        ended = made.history(RunEnded)
+        assert {run.status for run in ended} == {"failed"}
+        assert len({run.run for run in ended}) == 2
+        began = sorted(run.t for run in made.history(RunStarted))
+        assert 9 < began[1] - began[0] < 13  # the Job controller's first back-off
+
+
+def test_the_design_has_no_simulation() -> None:
+    with pytest.raises(TypeError, match="no simulation"):
+        DESIGNS[0].make({"kubernetes": object()}, "n", TIMING, random.Random(0))  # type: ignore[dict-item]
+    assert msgspec.json.encode(cron_job(Job(name="a", schedule=EVERY_MINUTE), "n"))

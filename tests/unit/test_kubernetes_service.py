@@ -1,0 +1,120 @@
+"""The parts of the Kubernetes service that need no server: rights, flags, kubeconfigs, counters."""
+
+import base64
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from bench.services.base import ServiceUnavailable
+from bench.services.kubernetes import access, components, kubeconfig
+from bench.services.kubernetes.control_plane import requests
+from strategies.kubernetes.endpoint import Endpoint
+from strategies.model import Timing
+
+PLACE = components.Place(Path("/state"), 6443)
+
+
+def test_every_role_has_a_token_of_its_own_and_only_the_bench_is_master() -> None:
+    tokens = access.new_tokens()
+    assert len(set(tokens.values())) == len(tokens)
+    lines = access.token_file(tokens).splitlines()
+    assert [line.split(",")[2] for line in lines if "system:masters" in line] == ["admin"]
+
+
+def test_nobody_but_the_bench_may_read_secrets_or_change_the_rules() -> None:
+    for rules in access.RULES.values():
+        for rule in rules:
+            assert "*" not in (*rule.resources, *rule.verbs)
+            assert not {"secrets", "clusterroles", "configmaps"} & set(rule.resources)
+
+
+def test_an_election_may_touch_leases_and_namespaces_only() -> None:
+    resources = {name for rule in access.RULES[access.ELECTION] for name in rule.resources}
+    assert resources == {"leases", "namespaces"}
+
+
+def test_equal_timing_gives_nodes_the_lease_as_grace() -> None:
+    flags = components.node_flags(Timing(lease_s=2))
+    assert "--node-monitor-grace-period=2.000s" in flags
+    assert "--node-monitor-period=0.500s" in flags
+    assert "--unhealthy-zone-threshold=1" in flags
+
+
+def test_vendor_timing_leaves_upstreams_defaults() -> None:
+    assert components.node_flags(Timing("vendor")) == []
+
+
+def test_no_component_listens_anywhere_but_on_loopback_and_no_secret_is_an_argument() -> None:
+    store, server = components.etcd(PLACE), components.api_server(PLACE)
+    assert "--bind-address=127.0.0.1" in server
+    assert "--anonymous-auth=false" in server
+    listening = [flag for flag in store if "listen" in flag]
+    assert listening
+    assert all("=unix://" in flag for flag in listening)
+    for command in (components.scheduler(PLACE), components.controller_manager(PLACE, Timing())):
+        assert "--secure-port=0" in command
+    assert not [flag for flag in server if "token" in flag and "tokens.csv" not in flag]
+
+
+ENDPOINT = Endpoint("https://127.0.0.1:6443", "/state/ca.crt", "127.0.0.1", "scheduler", "secret")
+
+
+def test_a_kubeconfig_that_is_written_can_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "config.json"
+    kubeconfig.write(path, ENDPOINT)
+    assert path.stat().st_mode & 0o077 == 0
+    found = kubeconfig.read(path, tmp_path)
+    assert (found.base, found.ca, found.token) == (ENDPOINT.base, ENDPOINT.ca, ENDPOINT.token)
+
+
+def _document(user: dict[str, object]) -> bytes:
+    cluster = {
+        "server": "https://h:6443",
+        "certificate-authority-data": base64.b64encode(b"CA").decode(),
+    }
+    return msgspec.json.encode(
+        {
+            "clusters": [{"name": "c", "cluster": cluster}],
+            "users": [{"name": "u", "user": user}],
+            "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+            "current-context": "x",
+        }
+    )
+
+
+def test_inline_certificates_go_to_private_files(tmp_path: Path) -> None:
+    path = tmp_path / "config"
+    path.write_bytes(_document({"token": "t"}))
+    found = kubeconfig.read(path, tmp_path)
+    assert Path(found.ca).read_text() == "CA"
+    assert Path(found.ca).stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (b"[not yaml", "is no kubeconfig"),
+        (b"{}", "is no kubeconfig"),
+        (_document({"exec": {"command": "gcloud"}}), "another program"),
+        (_document({}), "cannot be used"),
+    ],
+)
+def test_a_kubeconfig_that_cannot_be_used_is_one_line(
+    tmp_path: Path, content: bytes, why: str
+) -> None:
+    path = tmp_path / "config"
+    path.write_bytes(content)
+    with pytest.raises(ServiceUnavailable, match=why):
+        kubeconfig.read(path, tmp_path)
+
+
+def test_requests_are_counted_by_resource() -> None:
+    page = (
+        'apiserver_request_total{code="200",resource="pods",verb="LIST"} 3\n'
+        'apiserver_request_total{code="201",resource="pods",verb="POST"} 2\n'
+        'apiserver_request_total{code="200",resource="leases",verb="PUT"} 7\n'
+        'apiserver_request_total{code="200",resource="",verb="GET"} 9\n'
+        'apiserver_request_total{code="200",resource="flowschemas",verb="GET"} 9\n'
+    )
+    assert requests(page) == {"pods": 5.0, "leases": 7.0}
