@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+# The servers of `make up`, where they run: their URLs are in .env.
+WITH_ENV = set -a; if [ -f .env ]; then . ./.env; fi; set +a;
 
 .DEFAULT_GOAL := help
 .PHONY: help bench bench-full test test-fast lint format benchmark up down clean requirements doctor
@@ -13,10 +15,10 @@ help:  ## this list
 	  while IFS='|' read -r target words; do printf '  make %-13s %s\n' "$$target" "$$words"; done
 
 bench: $(VENV)/bench.stamp  ## measure (quick profile), print the matrix, say where the results are
-	@$(BIN)/coordbench bench $(ARGS)
+	@$(WITH_ENV) $(BIN)/coordbench bench $(ARGS)
 
 bench-full: $(VENV)/bench.stamp  ## measure all sizes and strategies; says beforehand how long
-	@$(BIN)/coordbench bench --profile full $(ARGS)
+	@$(WITH_ENV) $(BIN)/coordbench bench --profile full $(ARGS)
 
 test: $(VENV)/dev.stamp  ## all tests, with real servers
 	@$(BIN)/python -m pytest $(ARGS)
@@ -38,14 +40,24 @@ benchmark: $(VENV)/dev.stamp  ## the speed of our own parts, as ratios
 	@$(BIN)/python -m bench.benchmarks $(ARGS)
 
 doctor: $(VENV)/bench.stamp  ## which servers can be had here, from where, and what is missing
-	@$(BIN)/coordbench doctor
+	@$(WITH_ENV) $(BIN)/coordbench doctor
 
-up:  ## start the servers by Docker Compose; `make bench` then uses them
-	@test -f .env || { echo "make up: no .env file with the passwords: see docs/services.md"; exit 64; }
+up: .env $(VENV)/bench.stamp  ## start the servers by Docker Compose; `make bench` then uses them
 	@docker compose up --detach --wait
+	@$(WITH_ENV) $(BIN)/python -m bench.services.introduce
 
-down:  ## stop them and remove their data
+down:  ## stop them, remove their data and the passwords
 	@docker compose down --volumes
+	@rm -f .env
+
+.env:
+	@umask 077; for name in REDIS POSTGRES ZOOKEEPER ETCD; do \
+	  echo "$${name}_PASSWORD=$$($(PYTHON) -c 'import secrets; print(secrets.token_hex(16))')"; \
+	done > $@
+	@echo 'COORDBENCH_REDIS_URL=redis://:$${REDIS_PASSWORD}@127.0.0.1:6379/0' >> $@
+	@echo 'COORDBENCH_POSTGRES_URL=postgresql://coordbench:$${POSTGRES_PASSWORD}@127.0.0.1:5432/postgres' >> $@
+	@echo 'COORDBENCH_ZOOKEEPER_URL=zookeeper://coordbench:$${ZOOKEEPER_PASSWORD}@127.0.0.1:2181' >> $@
+	@echo 'COORDBENCH_ETCD_URL=http://root:$${ETCD_PASSWORD}@127.0.0.1:2379' >> $@
 
 clean: $(VENV)/bench.stamp  ## end and remove what an earlier crash left behind
 	@$(BIN)/coordbench clean
