@@ -103,20 +103,22 @@ class Row(msgspec.Struct, kw_only=True):
     trigger_latency_p50_high_ms: float | None = None
     lag_p99_ms: float | None = None
     rss_mb: float | None = None
+    kind: str = ""
     note: str = ""
 
 
 COLUMNS = Row.__struct_fields__
+_KINDS = {"reference": 0, "variant": 1, "control": 2}
 
 
 def rows(judgements: Iterable[Judgement], not_run: Iterable[NotRun] = ()) -> list[Row]:
-    """All rows, ordered by strategy, scenario and size."""
+    """All rows: what is compared, then variants, then controls; by strategy, scenario and size."""
     cells: defaultdict[Cell, list[Judgement]] = defaultdict(list)
     for judgement in judgements:
         cells[judgement.record.cell].append(judgement)
     made = [(cell, row(trials)) for cell, trials in cells.items()]
     made += [(one.cell, _missing(one)) for one in not_run if one.cell not in cells]
-    return [row for _, row in sorted(made, key=lambda pair: pair[0])]
+    return [row for _, row in sorted(made, key=lambda pair: (_KINDS.get(pair[1].kind, 0), pair[0]))]
 
 
 def row(trials: Sequence[Judgement]) -> Row:
@@ -133,6 +135,7 @@ def row(trials: Sequence[Judgement]) -> Row:
         status=_status(trials, valid),
         lease_s=record.timing.lease_s,
         period_s=record.period_s,
+        kind=record.kind,
         note=_note(trials),
     )
     metrics = [trial.metrics for trial in valid if trial.metrics]
@@ -289,8 +292,8 @@ def _fill_costs(row: Row, metrics: Sequence[Metrics]) -> None:
     row.trigger_latency_p50_low_ms, row.trigger_latency_p50_high_ms = low_high
     row.lag_p99_ms = max(_known(one.lag_p99_ms for one in metrics), default=None)
     row.rss_mb = max(_known(one.rss_mb for one in metrics), default=None)
-    if any(one.faults for one in metrics):
-        return  # figures of overhead come from trials in which nothing broke
+    if row.kind == "control" or any(one.faults for one in metrics):
+        return  # figures of cost come from trials in which nothing broke and that ran alone
     overhead = [one.overhead_ms for one in metrics]
     row.overhead_p50_ms = _median(one.p50 for one in overhead)
     row.overhead_p99_ms = _median(one.p99 for one in overhead)

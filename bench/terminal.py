@@ -51,8 +51,11 @@ def _print(console: Console, matrix: Sequence[Row], columns: Sequence[Column]) -
 
 
 def _lines(matrix: Sequence[Row], columns: Sequence[Column]) -> Iterator[Text]:
-    strategy = ""
+    strategy, kind = "", ""
     for row in matrix:
+        if row.kind == "control" != kind:
+            yield Text("\ncontrols: known to be wrong, each must break", style="bold")
+        kind = row.kind
         if row.strategy != strategy:
             strategy = row.strategy
             yield Text(strategy)
