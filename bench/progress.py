@@ -183,7 +183,7 @@ def _cell_text(state: _CellState | None) -> Text:
         return Text("waiting", style="dim")
     worst = max(state.findings, key=lambda finding: _SEVERITY.get(finding.status, 0))
     count = f" {len(state.findings)}/{state.planned}"
-    return Text(worst.rates + count, style=_STYLE.get(worst.status, ""))
+    return Text(worst.rates.partition(" of ")[0] + count, style=_STYLE.get(worst.status, ""))
 
 
 _SEVERITY = {"ok": 0, "declared": 1, "broken": 2, "invalid": 3, "unknown": 4}

@@ -61,6 +61,13 @@ class Bench:
     def why_not(self, plan: Plan) -> str | None:
         """Why a trial cannot be run here; None where it can."""
         reasons = [self.not_run[name] for name in plan.design.services if name in self.not_run]
+        if why := plan.why_not:
+            reasons.append(why)
+        if any(planned.acts_on == "service" for planned in plan.scenario.faults):
+            for name in plan.design.services:
+                server = self.servers.get((name, ""))
+                if server and not server.owned:
+                    reasons.append(f"{name} is used by URL, and only a server of its own is hurt")
         return "; ".join(reasons) or None
 
     async def _start_services(self, stack: AsyncExitStack, plans: Iterable[Plan]) -> None:
@@ -79,7 +86,8 @@ class Bench:
             )
             if suffix and service.provider == "url":
                 return  # one server, so one lane: it has the key without a suffix
-            self.progress.step(f"{name}: starting ({service.provider})")
+            whose = f"{name} for the {suffix}" if suffix else name
+            self.progress.step(f"{whose}: starting ({service.provider})")
             await service.start()
         except ServiceUnavailable as error:
             self.not_run[name] = str(error)
