@@ -22,7 +22,7 @@ def print_list(what: str) -> None:
     if what in ("strategies", "all"):
         console.print(_strategies())
         console.print(
-            "may happen: d duplicate, o overlap, m missed, i interrupted; - nothing, * anything\n"
+            "may happen: d duplicate, o overlap, m missed, i interrupted, * anything\n"
         )
         console.print(_summaries())
         console.print(_controls())

@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from conftest import Shell
 
+pytestmark = pytest.mark.slow
+
 SAMPLES = Path(__file__).parents[2] / "docs" / "samples"
 
 
