@@ -20,6 +20,7 @@ ENTRY_POINTS = "coordbench.strategies"
 FAMILIES = (
     "strategies.lock.designs",
     "strategies.election.designs",
+    "strategies.election.lease_designs",
     "strategies.quartz.designs",
     "strategies.queue.designs",
     "strategies.controls.designs",
