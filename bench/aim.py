@@ -1,119 +1,177 @@
-"""Striking and healing a scenario's faults: targets resolved at the moment, proof in the history.
+"""Striking and healing a scenario's faults, each with its proof in the history.
 
-A target is symbolic (`holder`) until the fault strikes. For a holder that moment is the middle of
-a run: the run's start has been read from the victim's own history, its end has not. Whether it
-still held when the signal arrived is judged afterwards from the whole history; a trial whose fault
+Every fault is recorded twice: when it is in force (`asked_s` says since when that was wanted), and
+when it has healed. What it hit is judged afterwards from the whole history; a trial whose fault
 missed is invalid and repeated.
 """
 
 import asyncio
-import random
-from collections.abc import Callable
-from dataclasses import dataclass
+import itertools
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import Any
 
-from bench.events import FaultBegan, FaultHealed, RunStarted
-from bench.fleet import Fleet, Instance
-from bench.live_history import LiveHistory
+from msgspec.structs import asdict
+
+from bench.events import Counters, FaultBegan, FaultHealed, Platform
+from bench.fleet import Instance
 from bench.recorder import Recorder
-from bench.scenarios import Healing, PlannedFault
-from bench.workload import Workload
-from chaos.faults import FAULTS, Fault, injected
+from bench.scenario import After, PlannedFault, ScaleOut
+from bench.targets import Aimed, Targets
+from chaos.faults import Fault, injected
 
-MID_RUN = 0.4  # of a run's length: late enough to be inside, early enough to stay there
-HOLDER_PATIENCE_S = 30.0
+ENDS_S, READY_S = 5.0, 10.0  # how long an instance may take to end when told, and to be ready
 
 
 @dataclass
 class Aim:
-    """Everything a fault needs to find its victim and to prove what it did."""
+    """Everything a fault needs to strike, to heal, and to prove what it did.
 
-    fleet: Fleet
-    live: LiveHistory
+    `fork` starts one more instance on a host of the given name. `problems` gathers why a fault
+    cannot have had the effect it was planned for.
+    """
+
+    targets: Targets
     recorder: Recorder
-    workload: Workload
     lease_s: float
-    rng: random.Random
-    clock: Callable[[], float]
+    fork: Callable[[str], Awaitable[Instance]]
+    problems: list[str] = field(default_factory=list)
+    _ids: Iterator[int] = field(default_factory=itertools.count)
 
-    async def strike(self, planned: PlannedFault, number: int) -> None:
-        """Inject one planned fault, and heal it as planned; leaves nothing injected behind."""
-        fault = FAULTS[planned.kind]
-        run = await self._mid_run()
-        if run is None:
-            return  # nothing to hit: the trial will be judged invalid for want of a hit
-        victim = self.fleet.instances[run.instance]
-        if planned.healing is None:
-            await self._inject_for_good(fault, victim, run, number, planned.target)
+    async def strike(self, planned: PlannedFault) -> None:
+        """Inject one planned fault, and heal it as planned; leaves nothing injected behind.
+
+        Where the target is not found nothing is recorded, and the trial is invalid for want of it.
+        """
+        fault = planned.fault(self.lease_s)
+        if isinstance(fault, ScaleOut):
+            await self._scale(fault, planned)
             return
-        asked_s = self.clock()
-        async with injected(fault, victim):
-            self._began(fault, victim, run, number, planned.target, asked_s)
-            await self._until_healing(planned.healing, run)
-            asked_s = self.clock()
-        self.recorder.record(FaultHealed(id=number, instance=victim.name, asked_s=asked_s))
+        aimed = await self.targets.resolve(planned.target)
+        groups = [[one] for one in aimed] if planned.target == "each" else [aimed]
+        for group in groups:
+            if fault.acts_on == "link":
+                await self._traffic(fault, group)
+            if fault.heals and planned.healing:
+                await self._for_a_while(fault, group, planned)
+            else:
+                await self._for_good(fault, group, planned)
 
-    async def _mid_run(self) -> RunStarted | None:
-        """A run that is now in its middle, on a job drawn by the seed; None if there is none."""
-        job = self.rng.choice(self.workload.jobs).name
-        middle_s = MID_RUN * self.workload.work[job].duration_s
-        seen: set[str] = set()
-
-        def fresh() -> RunStarted | None:
-            run = self.live.open_run(job)
-            return run if run and run.run not in seen else None
-
-        deadline_s = self.clock() + HOLDER_PATIENCE_S
-        while self.clock() < deadline_s:
-            if not await self.live.until(lambda: fresh() is not None, HOLDER_PATIENCE_S):
-                return None
-            run = fresh()
-            assert run is not None
-            seen.add(run.run)
-            await asyncio.sleep(run.t + middle_s - self.clock())
-            self.live.read()
-            late = self.clock() - run.t > 2 * middle_s
-            if run.run in self.live.open_runs and not late:
-                return run
-        return None
-
-    async def _inject_for_good(
-        self, fault: Fault, victim: Instance, run: RunStarted, number: int, target: str
+    async def _for_a_while(
+        self, fault: Fault[Any], group: Sequence[Aimed], planned: PlannedFault
     ) -> None:
-        asked_s = self.clock()
-        await fault.inject(victim)
-        self._began(fault, victim, run, number, target, asked_s)
-        self.live.read()
-        self.live.forget(victim.name)
+        """Inject; heal when it is time."""
+        numbers = []
+        async with AsyncExitStack() as stack:
+            for one in group:
+                asked_s = self._now()
+                await stack.enter_async_context(injected(fault, one.victim))
+                numbers.append(self._began(fault, one, planned.target, asked_s))
+            await self._until_healing(planned, group)
+            if fault.acts_on == "link":
+                await self._traffic(fault, group)
+            asked_s = self._now()
+        for number, one in zip(numbers, group, strict=True):
+            self._healed(number, one.victim.name, asked_s)
+            if fault.acts_on == "service":
+                self.recorder.record(Platform(what="ready", subject=one.victim.name))
 
-    def _began(
-        self,
-        fault: Fault,
-        victim: Instance,
-        run: RunStarted,
-        number: int,
-        target: str,
-        asked_s: float,
+    async def _for_good(
+        self, fault: Fault[Any], group: Sequence[Aimed], planned: PlannedFault
     ) -> None:
-        self.recorder.record(
-            FaultBegan(
-                fault=fault.kind,
-                id=number,
-                target=target,
-                instance=victim.name,
-                job=run.job,
-                run=run.run,
-                asked_s=asked_s,
-            )
+        """Inject what does not heal; whoever ends of it is replaced when that is planned."""
+        numbers = []
+        for one in group:
+            asked_s = self._now()
+            await fault.inject(one.victim)
+            numbers.append(self._began(fault, one, planned.target, asked_s))
+        self.targets.live.read()
+        if fault.kind == "kill":
+            for one in group:
+                self.targets.live.forget(one.victim.name)
+        if planned.healing is None:
+            return
+        await self._until_healing(planned, group)
+        for number, one in zip(numbers, group, strict=True):
+            asked_s = self._now()
+            await self._replace(one.instance)
+            self._healed(number, one.victim.name, asked_s)
+
+    async def _replace(self, gone: Instance) -> None:
+        """Start a successor on the instance's host once it has ended; return when it is ready."""
+        await self._ended([gone])
+        await self._ready([await self.fork(gone.name.rpartition("-")[0])])
+
+    async def _scale(self, fault: ScaleOut, planned: PlannedFault) -> None:
+        """Double the fleet, wait, and have the older half end."""
+        old = [one for one in self.targets.fleet.instances.values() if not one.ended.is_set()]
+        asked_s, number = self._now(), next(self._ids)
+        new = [await self.fork(f"i{len(old) + place}") for place in range(1, len(old) + 1)]
+        began = FaultBegan(fault=fault.kind, id=number, target=planned.target, asked_s=asked_s)
+        self.recorder.record(began)
+        await self._ready(new)
+        await self._until_healing(planned, [])
+        asked_s = self._now()
+        for one in old:
+            one.end()
+        await self._ended(old)
+        self._healed(number, "", asked_s)
+
+    async def _ready(self, new: Sequence[Instance]) -> None:
+        names = {one.name for one in new}
+        if not await self.targets.live.until(lambda: names <= self.targets.live.ready, READY_S):
+            self.problems.append(f"not ready within {READY_S:g} s: {', '.join(sorted(names))}")
+
+    async def _ended(self, old: Sequence[Instance]) -> None:
+        try:
+            async with asyncio.timeout(ENDS_S):
+                for one in old:
+                    await one.ended.wait()
+        except TimeoutError:
+            late = ", ".join(one.name for one in old if not one.ended.is_set())
+            self.problems.append(f"did not end within {ENDS_S:g} s: {late}")
+
+    async def _traffic(self, fault: Fault[Any], group: Sequence[Aimed]) -> None:
+        """Record what the victims' links carry: a fault of an idle link proves nothing."""
+        for one in group:
+            if not one.instance.links:
+                self.problems.append(f"{fault.kind}: {one.victim.name} has no link to a service")
+            for link in one.instance.links:
+                carried = await link.look()
+                self.recorder.record(Counters(instance=link.name, counts=asdict(carried)))
+                if not carried.outbound_bytes:
+                    self.problems.append(f"{fault.kind} struck {link.name}, which carried nothing")
+
+    def _began(self, fault: Fault[Any], one: Aimed, target: str, asked_s: float) -> int:
+        number = next(self._ids)
+        began = FaultBegan(
+            fault=fault.kind, id=number, target=target, instance=one.victim.name, asked_s=asked_s
         )
+        if one.run:
+            began.job, began.run = one.run.job, one.run.run
+        self.recorder.record(began)
+        return number
 
-    async def _until_healing(self, healing: Healing, run: RunStarted) -> None:
-        began_s = self.clock()
-        await asyncio.sleep(healing.earliest_leases * self.lease_s)
-        middle_s = MID_RUN * self.workload.work[run.job].duration_s
+    def _healed(self, number: int, name: str, asked_s: float) -> None:
+        self.recorder.record(FaultHealed(id=number, instance=name, asked_s=asked_s))
+
+    async def _until_healing(self, planned: PlannedFault, group: Sequence[Aimed]) -> None:
+        assert planned.healing is not None
+        times = (self.lease_s, self.targets.workload.period_s)
+        began_s = self._now()
+        await asyncio.sleep(planned.healing.earliest_s(*times))
+        runs = [one.run for one in group if one.run]
+        if isinstance(planned.healing, After) or not runs:
+            return
+        latest_s = began_s + planned.healing.latest_s(*times)
+        live, run = self.targets.live, runs[0]
 
         def another_mid_run() -> bool:
-            other = self.live.open_run(run.job, not_on=run.instance)
-            return other is not None and self.clock() - other.t >= middle_s / 2
+            other = live.open_run(run.job, not_on=run.instance)
+            return other is not None and self._now() - other.t >= self.targets.middle_s(run.job) / 2
 
-        left_s = began_s + healing.latest_leases * self.lease_s - self.clock()
-        await self.live.until(another_mid_run, left_s)
+        await live.until(another_mid_run, latest_s - self._now())
+
+    def _now(self) -> float:
+        return self.targets.clock()

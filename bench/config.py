@@ -44,6 +44,14 @@ class InstanceConfig(msgspec.Struct, frozen=True, kw_only=True):
     skew_s: float = 0.0
 
 
+def skew_file(config: Path) -> Path:
+    """The file beside a configuration that says, in seconds, how far the clock is wrong now.
+
+    An instance reads it when it gets SIGUSR1, and removes it when its clock has stepped.
+    """
+    return config.with_suffix(".skew")
+
+
 def write_config(config: InstanceConfig, path: Path) -> None:
     """Write the file readable by this user only: the endpoints hold credentials."""
     path.touch(mode=0o600)

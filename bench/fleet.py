@@ -15,9 +15,11 @@ from pathlib import Path
 
 import msgspec
 
+from bench.config import skew_file
 from bench.errors import BenchError
 from bench.leftovers import Registration
 from bench.nursery import Birth, die_with_parent
+from chaos.links.traffic import Link
 from strategies.catalogue import source
 from strategies.interface import Design
 
@@ -28,12 +30,23 @@ class FleetError(BenchError):
 
 @dataclass
 class Instance:
-    """One running replica: its name, and the process group that faults act on."""
+    """One running replica: its name, and what faults act on: group, links, clock."""
 
     name: str
     group: int
+    config: Path
+    links: Sequence[Link] = ()
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     status: int | None = None
+
+    @property
+    def skew_file(self) -> Path:
+        """Where it is told how far its clock is wrong (docs/instances.md)."""
+        return skew_file(self.config)
+
+    def end(self) -> None:
+        """Tell it to end (SIGTERM); no effect once it has ended."""
+        _signal(self, signal.SIGTERM)
 
 
 class Helper:
@@ -105,8 +118,8 @@ class Fleet:
         await self._nursery.wait()
         self._listening.cancel()
 
-    async def start(self, name: str, config: Path) -> Instance:
-        """Fork one instance that reads `config`."""
+    async def start(self, name: str, config: Path, links: Sequence[Link] = ()) -> Instance:
+        """Fork one instance that reads `config` and reaches its services through `links`."""
         birth = Birth(str(config), str(self._logs / f"{name}.log"))
         born = self._born[birth.config] = asyncio.get_running_loop().create_future()
         assert self._nursery.stdin is not None
@@ -114,14 +127,14 @@ class Fleet:
         async with asyncio.timeout(10):
             pid = await born
         self._registration.process(pid, name)
-        instance = self.instances[name] = Instance(name, pid)
+        instance = self.instances[name] = Instance(name, pid, config, links)
         self._by_pid[pid] = instance
         return instance
 
     async def stop(self, within_s: float) -> list[str]:
         """SIGTERM every instance and wait; the names of those that had to be killed."""
         for instance in self.instances.values():
-            _signal(instance, signal.SIGTERM)
+            instance.end()
         ends = [asyncio.create_task(one.ended.wait()) for one in self.instances.values()]
         if ends:
             await asyncio.wait(ends, timeout=within_s)

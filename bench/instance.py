@@ -15,8 +15,15 @@ import traceback
 import zlib
 from pathlib import Path
 
-from bench.config import InstanceConfig, Work, read_config
-from bench.events import InstanceReady, InstanceStarted, InstanceStopped, RunEnded, RunStarted
+from bench.config import InstanceConfig, Work, read_config, skew_file
+from bench.events import (
+    InstanceReady,
+    InstanceStarted,
+    InstanceStopped,
+    Platform,
+    RunEnded,
+    RunStarted,
+)
 from bench.ledger import LedgerClient
 from bench.recorder import Recorder, host_clock
 from strategies.catalogue import from_source
@@ -65,6 +72,12 @@ class HostMember:
     def note(self, event: Note) -> None:
         self._recorder.note(event)
 
+    def step_clock(self, told: Path) -> None:
+        """Let the wall clock be as wrong as the file says, and confirm by removing the file."""
+        self.clock.skew_s = float(told.read_text())
+        self._recorder.record(Platform(what="clock", subject=f"{self.clock.skew_s:+g} s"))
+        told.unlink()
+
     async def run(self, fire: Fire, fence: int | None) -> None:
         """Execute one run: it lasts as its job's work says, then makes its one effect."""
         self._runs += 1
@@ -88,14 +101,16 @@ class HostMember:
         self._recorder.record(RunEnded(run=run, status="succeeded"))
 
 
-async def take_part(config: InstanceConfig) -> None:
-    """Be one instance until told to stop."""
+async def take_part(config: InstanceConfig, skew: Path) -> None:
+    """Be one instance until told to stop; `skew` is the file that chaos may step its clock by."""
     design = from_source(config.source, config.strategy)
     recorder = Recorder(Path(config.events), config.name, host_clock(config.offset_s))
     recorder.record(InstanceStarted(pid=os.getpid()))
     async with LedgerClient(config.ledger) as ledger:
         member = HostMember(config, design, recorder, ledger)
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, member.stopping.set)
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, member.stopping.set)
+        loop.add_signal_handler(signal.SIGUSR1, member.step_clock, skew)
         strategy = design.make(
             config.endpoints,
             config.namespace,
@@ -122,7 +137,8 @@ def main(config_path: str) -> int:
     # The harness ends a fleet with SIGTERM; a Ctrl-C in its terminal is the harness's to handle.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        asyncio.run(take_part(read_config(Path(config_path))))
+        path = Path(config_path)
+        asyncio.run(take_part(read_config(path), skew_file(path)))
     except Exception:
         traceback.print_exc()
         return 1

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from bench.events import InstanceReady, RunEnded, RunStarted, decode
-from strategies.notes import Event, Granted, Lost, Released
+from strategies.notes import Coordinated, Event, Granted, Lost, Released
 
 POLL_S = 0.005
 
@@ -23,6 +23,7 @@ class LiveHistory:
         self.ready: set[str] = set()
         self.open_runs: dict[str, RunStarted] = {}
         self.leaders: dict[str, float] = {}  # instance -> since when, as it believes
+        self.publishers: dict[str, float] = {}  # instance -> when it last published a fire
         self.runs = 0
 
     def close(self) -> None:
@@ -65,6 +66,7 @@ class LiveHistory:
     def forget(self, instance: str) -> None:
         """The instance is dead: its open runs are nobody's."""
         self.leaders.pop(instance, None)
+        self.publishers.pop(instance, None)
         for run in [run for run in self.open_runs.values() if run.instance == instance]:
             del self.open_runs[run.run]
 
@@ -77,6 +79,8 @@ class LiveHistory:
                 self.open_runs.pop(event.run, None)
             case InstanceReady():
                 self.ready.add(event.instance)
+            case Coordinated(action="publish", outcome="won"):
+                self.publishers[event.instance] = event.t
             case Granted(subject="leader"):
                 self.leaders[event.instance] = event.t
             case Released(subject="leader") | Lost(subject="leader"):

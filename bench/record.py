@@ -5,7 +5,7 @@ from typing import Literal
 
 import msgspec
 
-from bench.scenarios import Scenario
+from bench.scenario import Scenario
 from strategies.interface import NOTHING, Allowed, Bounds, Breaks, Design
 from strategies.model import Timing
 
@@ -81,7 +81,7 @@ class TrialRecord(msgspec.Struct, frozen=True, kw_only=True):
             period_s=period_s,
             k=k,
             seed=seed,
-            faults=len(scenario.faults),
+            faults=scenario.strikes(instances),
             allowed=design.promise.allowed(scenario.stress),
             bounds=design.bounds(timing),
             breaks=design.breaks,

@@ -1,72 +1,33 @@
-"""Scenarios: named plans of load and faults, as short declarative values.
+"""The catalogue of scenarios, each a short declarative value."""
 
-Times are given in units that scale with what is measured: leases, the design's own failover bound
-and the period, so that the same scenario serves a lease of 2 s and one of 30 s.
-"""
-
-import random
-from dataclasses import dataclass
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 from bench.errors import BadArguments
+from bench.load import Load
+from bench.scenario import After, Healing, OnceTakenOver, PlannedFault, ScaleOut, Scenario, Target
+from bench.scenario_files import load_scenario
+from chaos.clock import StepClock
+from chaos.faults import Fault
+from chaos.links.faults import Delay, Partition
+from chaos.processes import Kill, Pause, Terminate
+from chaos.services import KillService, PauseService, RestartService
 from strategies.catalogue import nearest
-from strategies.interface import Bounds, Stress
-from strategies.model import Timing
+
+ONCE_TAKEN_OVER = OnceTakenOver(1.5, 3.0)
 
 
-@dataclass(frozen=True)
-class Healing:
-    """When a fault ends: once another instance is mid-run of the job, within these bounds."""
-
-    earliest_leases: float
-    latest_leases: float
+def _on(
+    target: Target, fault: Fault[Any] | ScaleOut, healing: Healing | None = None
+) -> tuple[PlannedFault, ...]:
+    return (PlannedFault(lambda _: fault, target, healing=healing),)
 
 
-@dataclass(frozen=True)
-class PlannedFault:
-    """A fault of `kind` (chaos.faults), aimed at a symbolic `target` when it strikes.
-
-    It strikes `after_s` into the load, plus up to `jitter_s` by the seed, and then as soon as the
-    target is in the state to be hit (for `holder`: mid-run).
-    """
-
-    kind: str
-    target: str
-    after_s: float
-    jitter_s: float
-    healing: Healing | None = None
-
-
-@dataclass(frozen=True)
-class Scenario:
-    """A plan. `stress` names what the strategies' promises are read for."""
-
-    name: str
-    stress: Stress
-    summary: str
-    faults: tuple[PlannedFault, ...] = ()
-
-    def load_s(self, timing: Timing, bounds: Bounds, period_s: float) -> float:
-        """How long jobs fire: enough to strike, to recover within the bound, and to run on."""
-        steady_s = max(8.0, 2.5 * period_s)
-        if not self.faults:
-            return steady_s
-        lease_s = lease_of(timing, bounds)
-        last = self.faults[-1]
-        down_s = last.healing.latest_leases * lease_s if last.healing else 0.0
-        slowest_s = max(down_s, bounds.failover_s or 0.0, bounds.recovery_s or 0.0)
-        return last.after_s + last.jitter_s + slowest_s + period_s + 2 * lease_s
-
-    def strike_s(self, fault: PlannedFault, seed: int) -> float:
-        """When `fault` strikes in this trial, in seconds of load."""
-        number = self.faults.index(fault)
-        return fault.after_s + random.Random(f"{seed}/fault/{number}").uniform(0, fault.jitter_s)
-
-
-def lease_of(timing: Timing, bounds: Bounds) -> float:
-    """The lease in force: L for `equal`; elsewhere as long as the design takes to fail over."""
-    if timing.profile == "equal" or bounds.failover_s is None:
-        return timing.lease_s
-    return bounds.failover_s
+def _scaled(
+    target: Target, fault: Callable[[float], Fault[Any]], healing: Healing
+) -> tuple[PlannedFault, ...]:
+    return (PlannedFault(fault, target, healing=healing),)
 
 
 SCENARIOS = {
@@ -83,25 +44,133 @@ SCENARIOS = {
             "crash",
             "The instance in the middle of a job's run is killed (SIGKILL) and stays dead. "
             "Shows failover and recovery times, and what happens to the interrupted fire.",
-            (PlannedFault("kill", "holder", after_s=2.0, jitter_s=1.0),),
+            _on("holder", Kill()),
         ),
         Scenario(
             "pause",
             "pause",
             "The instance in the middle of a job's run is stopped (SIGSTOP) past its lease, until "
             "another one runs the job, and then continues. The classic way to two runs at once.",
-            (
-                PlannedFault(
-                    "pause", "holder", after_s=2.0, jitter_s=1.0, healing=Healing(1.5, 3.0)
-                ),
-            ),
+            _on("holder", Pause(), ONCE_TAKEN_OVER),
+        ),
+        Scenario(
+            "partition",
+            "partition",
+            "The instance in the middle of a job's run is cut off from its service, both ways and "
+            "silently, until another one runs the job. It lives on: does it know that it lost?",
+            _on("holder", Partition(), ONCE_TAKEN_OVER),
+        ),
+        Scenario(
+            "partition-in",
+            "partition",
+            "As partition, but only what the service says is lost: its orders still arrive. "
+            "What the cut-off instance asked for is done, and it never learns of it.",
+            _on("holder", Partition("in"), ONCE_TAKEN_OVER),
+        ),
+        Scenario(
+            "partition-out",
+            "partition",
+            "As partition, but only what the instance says is lost: it still hears the service. "
+            "Its lease runs out while it receives whatever the service sends by itself.",
+            _on("holder", Partition("out"), ONCE_TAKEN_OVER),
+        ),
+        Scenario(
+            "slow-network",
+            "slow-network",
+            "Every message between all instances and the service takes L/20 to L/10 longer, each "
+            "way, for three leases. Renewals come late; who gives up too early or too late?",
+            _scaled("all", lambda lease_s: Delay(lease_s / 20, lease_s / 20), After(leases=3)),
+        ),
+        Scenario(
+            "service-restart",
+            "service-lost",
+            "The service is stopped in order and started again at once, with connections open. "
+            "Who reconnects, and what did the service forget?",
+            _on("service", RestartService(), After()),
+        ),
+        Scenario(
+            "service-outage",
+            "service-lost",
+            "The service is killed, is away for three periods and a lease, and comes back. "
+            "Fires due meanwhile cannot be coordinated: skipped, late, or run anyway?",
+            _on("service", KillService(), After(leases=1, periods=3)),
+        ),
+        Scenario(
+            "service-pause",
+            "service-lost",
+            "The service is stopped (SIGSTOP) for two leases: connections stay open, nothing "
+            "answers. Its leases may have expired, all at once, when it continues.",
+            _on("service", PauseService(), After(leases=2)),
+        ),
+        Scenario(
+            "clock-skew",
+            "clock",
+            "The wall clock of the instance in the middle of a run jumps ahead by 3/4 of a lease, "
+            "and back after two leases. Schedules follow it, leases must not.",
+            _scaled("holder", lambda lease_s: StepClock(0.75 * lease_s), After(leases=2)),
+        ),
+        Scenario(
+            "clock-skew-back",
+            "clock",
+            "As clock-skew, but back first and ahead again after two leases. "
+            "The instance sees due times again that it has already served.",
+            _scaled("holder", lambda lease_s: StepClock(-0.75 * lease_s), After(leases=2)),
+        ),
+        Scenario(
+            "rolling-deploy",
+            "rolling",
+            "Every instance in turn is told to end (SIGTERM), and replaced a period later. "
+            "A hand-over that loses or doubles a fire here does so on every deployment.",
+            _on("each", Terminate(), After(periods=1)),
+        ),
+        Scenario(
+            "outage",
+            "outage",
+            "All instances are killed at once, and started again after four periods. "
+            "What was due meanwhile: found and caught up with, or lost?",
+            _on("all", Kill(), After(periods=4)),
+        ),
+        Scenario(
+            "failing-job",
+            "failing",
+            "Three runs of ten fail, on every instance alike. "
+            "Who tries again, how often, and does a failed run count as done?",
+            load=Load(failure_rate=0.3),
+        ),
+        Scenario(
+            "long-job",
+            "long-job",
+            "Every run lasts one and a half leases, longer than the period. "
+            "A lease that is not renewed runs out under its owner.",
+            load=Load(lease_runs=1.5),
+        ),
+        Scenario(
+            "burst",
+            "burst",
+            "All M jobs are due on the same tick, in every period. "
+            "Shows what contention costs, and who comes too late.",
+            load=Load(aligned=True),
+        ),
+        Scenario(
+            "scaling",
+            "scaling",
+            "N more instances join under load, and after two leases the N old ones are told to "
+            "end (SIGTERM). Ownership must move without a fire lost or doubled.",
+            _on("all", ScaleOut(), After(leases=2)),
         ),
     )
 }
 
 
 def scenario(name: str) -> Scenario:
-    """The scenario called `name`; raises BadArguments with the nearest names."""
+    """The scenario called `name`, or read from the TOML file of that name.
+
+    Raises BadArguments with the nearest names.
+    """
+    if name.endswith(".toml"):
+        return load_scenario(Path(name))
     if name not in SCENARIOS:
-        raise BadArguments(f"unknown scenario {name!r}: {nearest(name, SCENARIOS)}")
+        raise BadArguments(
+            f"unknown scenario {name!r}: {nearest(name, SCENARIOS)} (or a file ending in .toml)"
+        )
     return SCENARIOS[name]

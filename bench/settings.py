@@ -13,6 +13,7 @@ from typing import Literal
 import msgspec
 
 from bench.errors import BadArguments
+from bench.scenario import lease_of
 from bench.scenarios import SCENARIOS, scenario
 from bench.trial import Plan
 from bench.workload import default_workload, load_workload, period_for
@@ -66,7 +67,9 @@ QUICK_STRATEGIES = [
 ]
 
 PROFILES = {
-    "quick": Settings(strategies=QUICK_STRATEGIES, scenarios=["steady", "crash", "pause"]),
+    "quick": Settings(
+        strategies=QUICK_STRATEGIES, scenarios=["steady", "crash", "pause", "partition"]
+    ),
     "full": Settings(
         profile="full",
         scenarios=list(SCENARIOS),
@@ -187,12 +190,14 @@ def plan(settings: Settings, name: str, scenario_name: str, size: Size, k: int) 
     else:
         period_s = period_for(size.instances, size.jobs, settings.period_s)
         workload = default_workload(size.jobs, period_s)
+    chosen, timing = design(name), Timing(settings.timing, settings.lease_s)
+    planned = scenario(scenario_name)
     return Plan(
-        design=design(name),
-        scenario=scenario(scenario_name),
+        design=chosen,
+        scenario=planned,
         instances=size.instances,
-        workload=workload,
-        timing=Timing(settings.timing, settings.lease_s),
+        workload=planned.load.shape(workload, lease_of(timing, chosen.bounds(timing))),
+        timing=timing,
         k=k,
         seed=zlib.crc32(words.encode()),
     )

@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from bench.aim import Aim
@@ -21,12 +22,15 @@ from bench.errors import BenchError
 from bench.events import FORMAT_VERSION, Counters, Died, Due, History, JobDeclared, Phase
 from bench.fleet import Fleet, Helper, Instance, last_words
 from bench.leftovers import Registration
+from bench.links import relayed
 from bench.live_history import LiveHistory
 from bench.record import TrialRecord
 from bench.recorder import Recorder, epoch_offset, host_clock
-from bench.scenarios import Scenario, lease_of
+from bench.scenario import Scenario, lease_of
 from bench.services import NoAnswer, Service
+from bench.targets import Targets
 from bench.workload import Workload
+from chaos.links.client import Relay, RelayedLink
 from strategies.catalogue import source
 from strategies.errors import StrategyError
 from strategies.interface import Bounds, Design, Strategy
@@ -68,7 +72,10 @@ class Plan:
     @property
     def load_s(self) -> float:
         """How long jobs fire."""
-        return self.scenario.load_s(self.timing, self.bounds, self.workload.period_s)
+        workload = self.workload
+        return self.scenario.load_s(
+            self.timing, self.bounds, workload.period_s, self.instances, workload.longest_run_s
+        )
 
     @property
     def quiet_s(self) -> float:
@@ -80,6 +87,16 @@ class Plan:
         """How long the trial takes, to be told beforehand."""
         start_s = 1.2 + SETTLE_S + FORK_S * self.instances + IDLE_S
         return start_s + self.load_s + self.quiet_s + 0.8
+
+    @property
+    def why_not(self) -> str | None:
+        """Why this trial cannot be run: a fault that this machine or this design lacks."""
+        for planned in self.scenario.faults:
+            if planned.acts_on in ("link", "service") and not self.design.services:
+                return f"{self.scenario.name} needs a service, {self.design.name} uses none"
+            if why := planned.unavailable():
+                return why
+        return None
 
     def record(
         self,
@@ -108,8 +125,9 @@ class Plan:
     @property
     def command(self) -> str:
         """The command that runs this trial again (the same plan; outcomes may differ)."""
+        scenario = self.scenario.file or self.scenario.name
         return (
-            f"coordbench trial {self.design.name} {self.scenario.name} -n {self.instances} "
+            f"coordbench trial {self.design.name} {scenario} -n {self.instances} "
             f"-m {len(self.workload.jobs)} --period {self.workload.period_s:g} "
             f"--timing {self.timing.profile} --lease {self.timing.lease_s:g} "
             f"--trial-seed {self.seed}"
@@ -184,6 +202,7 @@ class _Trial:
         self.endpoints = {name: services[name].url for name in plan.design.services}
         self.rng = random.Random(f"{plan.seed}/aim")
         self.attempt = attempt
+        self.relay: Relay | None = None
         self.jobs: list[Job] = []
 
     async def run(self, stack: AsyncExitStack) -> None:
@@ -191,6 +210,10 @@ class _Trial:
         await self._check_health("before")
         await self._phase("healthy")
         await stack.enter_async_context(self._helpers())
+        if self.plan.scenario.through_links:
+            log = self.done.logs / "relay.log"
+            relay = Relay(log, self.plan.seed, self._register_relay)
+            self.relay = await stack.enter_async_context(relay)
         strategy = self._strategy()
         await strategy.prepare(self.plan.workload.jobs)
         stack.push_async_callback(strategy.clean_up)
@@ -206,6 +229,9 @@ class _Trial:
         await self._quiet()
         await self._stop(fleet)
         await self._check_health("after")
+
+    def _register_relay(self, pid: int) -> None:
+        self.registration.process(pid, "chaos.links.relay")
 
     async def _check_health(self, when: str) -> None:
         for name in self.plan.design.services:
@@ -266,11 +292,14 @@ class _Trial:
     async def _fork(self, fleet: Fleet, host: str) -> Instance:
         name = f"{host}-{secrets.token_hex(2)}"  # unique per process start, not per host
         path = self.private / f"{name}.json"
+        endpoints, links = self.endpoints, list[RelayedLink]()
+        if self.relay:
+            endpoints, links = await relayed(self.relay, name, endpoints)
         config = InstanceConfig(
             name=name,
             strategy=self.plan.design.name,
             source=source(self.plan.design.name),
-            endpoints=self.endpoints,
+            endpoints=endpoints,
             namespace=self.namespace,
             timing=self.plan.timing,
             seed=self.plan.seed,
@@ -281,7 +310,7 @@ class _Trial:
             offset_s=self.offset_s,
         )
         write_config(config, path)
-        return await fleet.start(name, path)
+        return await fleet.start(name, path, links)
 
     async def _load(self, fleet: Fleet, start_s: float) -> None:
         end_s = start_s + self.plan.load_s
@@ -298,12 +327,14 @@ class _Trial:
 
     async def _strike_all(self, fleet: Fleet, start_s: float) -> None:
         plan = self.plan
-        aim = Aim(
-            fleet, self.live, self.recorder, plan.workload, plan.lease_s, self.rng, self.clock
-        )
-        for number, fault in enumerate(plan.scenario.faults):
+        services = {name: self.services[name] for name in plan.design.services}
+        targets = Targets(fleet, services, self.live, plan.workload, self.rng, self.clock)
+        problems = self.done.problems
+        fork = partial(self._fork, fleet)
+        aim = Aim(targets, self.recorder, plan.lease_s, fork, problems)
+        for fault in plan.scenario.faults:
             await self._sleep_until(start_s + plan.scenario.strike_s(fault, plan.seed))
-            await aim.strike(fault, number)
+            await aim.strike(fault)
 
     async def _quiet(self) -> None:
         await self._phase("quiet")
@@ -348,6 +379,9 @@ class _Trial:
     def _ended(self, instance: Instance) -> None:
         self.recorder.record(Died(instance=instance.name, status=instance.status or 0))
         self.live.forget(instance.name)
+        if instance.status and instance.status > 0:  # by itself: a signal has a negative status
+            words = last_words([self.done.logs / f"{instance.name}.log"])
+            self.done.problems.append(f"an instance ended by an error: {words}")
 
     def _strategy(self) -> Strategy:
         plan = self.plan

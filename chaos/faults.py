@@ -1,91 +1,57 @@
 """Faults as values: what they are called, whether they can be had here, how they strike and heal.
 
-A fault acts on a victim's process groups (sessions of their own, so that a whole instance is hit,
-never a neighbour). It knows no strategy and no service.
+A fault acts on a victim: a process group (chaos.processes), an instance's links (chaos.links), a
+server (chaos.services) or an instance's clock (chaos.clock). It knows no strategy. Whoever
+injects one heals it: `injected` does so on the way out, whether by end, error or Ctrl-C.
 """
 
-import os
-import signal
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from contextlib import asynccontextmanager
+from typing import Literal, Protocol, TypeVar
+
+V = TypeVar("V", contravariant=True)
+
+ActsOn = Literal["process", "link", "service", "clock"]
 
 
-class Victim(Protocol):
-    """What a fault needs to know of an instance."""
+class Fault(Protocol[V]):
+    """One way to break something.
+
+    `kind` is its name in histories; `hint` says how a plot draws it (line: a moment, band: it
+    lasts); `heals` whether it can end; `acts_on` what it needs of its victim.
+    """
 
     @property
-    def name(self) -> str:
-        """The instance's name, for messages."""
+    def kind(self) -> str:
+        """Its name, as histories and plots have it."""
 
     @property
-    def group(self) -> int:
-        """Its process group, which is also its first process."""
+    def hint(self) -> Literal["line", "band"]:
+        """How a plot draws it."""
 
+    @property
+    def heals(self) -> bool:
+        """Whether it can end by being healed."""
 
-class Fault(Protocol):
-    """One way to break something. `hint` says how a plot draws it; `heals` whether it can end."""
-
-    kind: ClassVar[str]
-    hint: ClassVar[str]
-    heals: ClassVar[bool]
+    @property
+    def acts_on(self) -> ActsOn:
+        """What kind of victim it takes."""
 
     def unavailable(self) -> str | None:
         """Why this fault cannot be had on this machine; None where it can."""
 
-    async def inject(self, victim: Victim) -> None:
-        """Strike. Raises ProcessLookupError when the victim has gone."""
+    async def inject(self, victim: V) -> None:
+        """Strike; in force when this returns. Raises ProcessLookupError when the victim is gone."""
 
-    async def heal(self, victim: Victim) -> None:
+    async def heal(self, victim: V) -> None:
         """Undo; no effect where there is nothing to undo."""
 
 
-@dataclass(frozen=True)
-class Kill:
-    """SIGKILL the whole process tree: a machine that lost its power."""
-
-    kind: ClassVar[str] = "kill"
-    hint: ClassVar[str] = "line"
-    heals: ClassVar[bool] = False
-
-    def unavailable(self) -> str | None:
-        return None
-
-    async def inject(self, victim: Victim) -> None:
-        os.killpg(victim.group, signal.SIGKILL)
-
-    async def heal(self, victim: Victim) -> None:
-        """A killed instance stays dead."""
-
-
-@dataclass(frozen=True)
-class Pause:
-    """SIGSTOP the whole process tree, SIGCONT to heal: a long garbage collection, a stalled VM."""
-
-    kind: ClassVar[str] = "pause"
-    hint: ClassVar[str] = "band"
-    heals: ClassVar[bool] = True
-
-    def unavailable(self) -> str | None:
-        return None
-
-    async def inject(self, victim: Victim) -> None:
-        os.killpg(victim.group, signal.SIGSTOP)
-
-    async def heal(self, victim: Victim) -> None:
-        with suppress(ProcessLookupError):
-            os.killpg(victim.group, signal.SIGCONT)
-
-
-FAULTS: dict[str, Fault] = {fault.kind: fault for fault in (Kill(), Pause())}
-
-
 @asynccontextmanager
-async def injected(fault: Fault, victim: Victim) -> AsyncIterator[None]:
+async def injected(fault: Fault[V], victim: V) -> AsyncIterator[None]:
     """The fault is in force inside, and healed on the way out: end, error, cancellation."""
-    await fault.inject(victim)
     try:
+        await fault.inject(victim)
         yield
     finally:
         await fault.heal(victim)

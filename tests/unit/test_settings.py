@@ -14,10 +14,10 @@ def asked(**options: object) -> object:
     return settings_from_options(options.pop("profile", "quick"), **options)  # type: ignore[arg-type]
 
 
-def test_the_quick_profile_has_the_reference_strategies_under_three_scenarios() -> None:
+def test_the_quick_profile_has_the_reference_strategies_under_four_scenarios() -> None:
     quick = check_settings(profile("quick"))
     compared = [cell for cell in cells(quick) if cell[0] in QUICK_STRATEGIES]
-    assert len(compared) == 7 * 3
+    assert len(compared) == 7 * 4
     assert quick.trials == 2
 
 

@@ -1,0 +1,1 @@
+"""Links: what one instance reaches one service through, so that chaos can cut, slow or break it."""

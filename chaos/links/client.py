@@ -1,0 +1,90 @@
+"""Starting a relay, and speaking to it: `Relay` makes links, each link is shaped by faults."""
+
+import asyncio
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from chaos.links.protocol import Answer, Look, Open, Request, ResetAll, Shape
+from chaos.links.traffic import Carried, Traffic
+
+ANSWER_S = 5.0
+
+
+class RelayLost(ConnectionError):
+    """The relay does not answer; whatever went through it is cut off."""
+
+
+@dataclass(frozen=True)
+class RelayedLink:
+    """A link through a relay (chaos.links.traffic.Link); clients connect to loopback:`port`."""
+
+    name: str
+    port: int
+    relay: "Relay"
+
+    async def shape(self, traffic: Traffic) -> Carried:
+        return (await self.relay.ask(Shape(self.name, traffic))).carried
+
+    async def reset(self) -> Carried:
+        return (await self.relay.ask(ResetAll(self.name))).carried
+
+    async def look(self) -> Carried:
+        return (await self.relay.ask(Look(self.name))).carried
+
+
+class Relay:
+    """One relay process. Use as a context: its end is the end of every link."""
+
+    def __init__(
+        self, log: Path, seed: int = 0, on_start: Callable[[int], None] = lambda pid: None
+    ) -> None:
+        self._log = log
+        self._seed = seed
+        self._on_start = on_start  # told the pid, to be written down before anything else
+        self._turn = asyncio.Lock()
+        self._process: asyncio.subprocess.Process
+
+    async def __aenter__(self) -> "Relay":
+        with self._log.open("ab") as out:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "chaos.links.relay", str(self._seed),
+                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=out,
+                start_new_session=True,
+            )  # fmt: skip
+        self._on_start(self._process.pid)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        with suppress(ProcessLookupError):
+            self._process.kill()  # it holds nothing that could be lost
+        await self._process.wait()
+
+    async def link(self, name: str, host: str, port: int) -> RelayedLink:
+        """A new link to the server at host:port."""
+        answer = await self.ask(Open(name, host, port))
+        return RelayedLink(name, answer.port, self)
+
+    async def ask(self, request: Request) -> Answer:
+        """One request; raises RelayLost when no answer comes.
+
+        Once begun it is not broken off half way, so that answers and requests stay in step.
+        """
+        return await asyncio.shield(self._ask(request))
+
+    async def _ask(self, request: Request) -> Answer:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        try:
+            async with self._turn, asyncio.timeout(ANSWER_S):
+                self._process.stdin.write(msgspec.json.encode(request) + b"\n")
+                line = await self._process.stdout.readline()
+        except (TimeoutError, ConnectionError) as error:
+            raise RelayLost(f"the relay does not answer: {type(error).__name__}") from error
+        if not line:
+            raise RelayLost(f"the relay has ended (its log: {self._log})")
+        return msgspec.json.decode(line, type=Answer)

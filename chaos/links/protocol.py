@@ -1,0 +1,48 @@
+"""What the relay is asked on its stdin and answers on its stdout: one JSON object a line.
+
+-> {"type": "open", "route": "i1>redis", "host": "127.0.0.1", "port": 6379}
+<- {"port": 40123}
+-> {"type": "shape", "route": "i1>redis", "traffic": {"outbound": {"cut": true}}}
+<- {"carried": {"connections": 1, ...}}
+"""
+
+import msgspec
+
+from chaos.links.traffic import Carried, Traffic
+
+
+class Open(msgspec.Struct, tag="open", frozen=True):
+    """Make a route to host:port; answered with the port to connect to."""
+
+    route: str
+    host: str
+    port: int
+
+
+class Shape(msgspec.Struct, tag="shape", frozen=True):
+    """Change a route's state; answered with what it carried."""
+
+    route: str
+    traffic: Traffic
+
+
+class ResetAll(msgspec.Struct, tag="reset", frozen=True):
+    """Reset a route's connections; answered with what it carried."""
+
+    route: str
+
+
+class Look(msgspec.Struct, tag="look", frozen=True):
+    """Answered with what the route carries now."""
+
+    route: str
+
+
+Request = Open | Shape | ResetAll | Look
+
+
+class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The relay's answer to one request."""
+
+    port: int = 0
+    carried: Carried = Carried()

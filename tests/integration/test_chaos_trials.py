@@ -1,0 +1,145 @@
+"""Whole trials under faults on real servers: the fault hits, is recorded, heals, leaves nothing."""
+
+import itertools
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from bench.history import merge
+from bench.judge import Judgement, judge
+from bench.leftovers import Registration
+from bench.scenarios import scenario
+from bench.services import provide
+from bench.settings import Size, plan, settings_from
+from bench.trial import conduct
+from strategies.catalogue import design
+
+pytestmark = [pytest.mark.servers, pytest.mark.slow]
+
+INJECT_S, SERVICE_S = 0.1, 0.15
+
+
+@dataclass
+class Told:
+    """A conducted trial, as its history tells it."""
+
+    events: list[dict[str, Any]]
+    judgement: Judgement
+
+    def of(self, kind: str) -> list[dict[str, Any]]:
+        return [event for event in self.events if event["type"] == kind]
+
+    @property
+    def down_s(self) -> list[tuple[float, float]]:
+        heals = {event["id"]: event["t"] for event in self.of("fault-healed")}
+        return [(event["t"], heals[event["id"]]) for event in self.of("fault-began")]
+
+
+@pytest.fixture
+async def told(request: pytest.FixtureRequest, tmp_path: Path) -> Told:
+    strategy, name = request.param
+    settings = settings_from("quick", strategies=[strategy], scenarios=[name], lease_s=1.0)
+    trial = plan(settings, strategy, name, Size(3, 5), 1)
+    with Registration(tmp_path / "registrations") as registration:
+        services = {
+            one: provide(one, tmp_path, "embedded", registration=registration)
+            for one in design(strategy).services
+        }
+        for service in services.values():
+            await service.start()
+        try:
+            done = await conduct(trial, services, registration, tmp_path / "t")
+        finally:
+            for service in services.values():
+                await service.stop()
+    table, _ = merge(done.events)
+    judgement = judge(table, trial.record(problems=done.problems))
+    assert not psutil.Process().children(recursive=True), "something is left"
+    return Told(table.to_pylist(), judgement)
+
+
+def under(name: str, strategy: str = "redis-lock"):
+    return pytest.mark.parametrize("told", [(strategy, name)], indirect=True, ids=[name])
+
+
+@under("partition")
+async def test_a_partition_cuts_the_holder_off_until_another_one_runs_the_job(told: Told) -> None:
+    assert told.judgement.verdict.status == "ok", told.judgement.verdict
+    [began] = told.of("fault-began")
+    [(from_s, until_s)] = told.down_s
+    assert from_s - began["asked_s"] < INJECT_S
+    runs = [run for run in told.of("run-started") if run["job"] == began["job"]]
+    assert not [
+        run for run in runs if run["instance"] == began["instance"] and from_s < run["t"] < until_s
+    ]
+    assert [
+        run for run in runs if run["instance"] != began["instance"] and from_s < run["t"] < until_s
+    ]
+
+
+@under("partition")
+async def test_a_partition_is_proven_by_what_its_link_carried_and_held(told: Told) -> None:
+    [began] = told.of("fault-began")
+    link = f"{began['instance']}>redis"
+    carried = [event["counts"] for event in told.of("counters") if event["instance"] == link]
+    assert len(carried) == 2
+    assert '"outbound_bytes"' in str(carried[0])
+
+
+@under("service-outage")
+async def test_an_outage_of_the_service_lasts_as_planned_and_ends_with_it_ready(
+    told: Told,
+) -> None:
+    assert told.judgement.verdict.status in ("ok", "broken"), told.judgement.verdict
+    [began] = told.of("fault-began")
+    [(from_s, until_s)] = told.down_s
+    assert (began["instance"], began["target"]) == ("redis", "service")
+    assert from_s - began["asked_s"] < SERVICE_S
+    assert until_s - from_s >= 4.0  # a lease and three periods
+    assert [event["subject"] for event in told.of("platform")] == ["redis"]
+
+
+@under("outage")
+async def test_after_an_outage_there_are_as_many_instances_as_before(told: Told) -> None:
+    assert told.judgement.verdict.status == "ok", told.judgement.verdict
+    assert len(told.of("fault-began")) == len(told.of("fault-healed")) == 3
+    hosts = sorted(event["instance"].partition("-")[0] for event in told.of("instance-ready"))
+    assert hosts == ["i1", "i1", "i2", "i2", "i3", "i3"]
+
+
+@under("rolling-deploy")
+async def test_a_rolling_deployment_takes_one_instance_after_the_other(told: Told) -> None:
+    assert told.judgement.verdict.status == "ok", told.judgement.verdict
+    spans = sorted(told.down_s)
+    assert len(spans) == 3
+    assert all(first[1] <= second[0] for first, second in itertools.pairwise(spans))
+
+
+@under("clock-skew", "uncoordinated")
+async def test_a_stepped_clock_is_confirmed_by_the_instance_itself(told: Told) -> None:
+    [began] = told.of("fault-began")
+    confirmed = [
+        (event["instance"], event["subject"])
+        for event in told.of("platform")
+        if event["what"] == "clock"
+    ]
+    assert confirmed == [(began["instance"], "+0.75 s"), (began["instance"], "+0 s")]
+
+
+@under("scaling")
+async def test_scaling_out_and_in_again_leaves_as_many_instances_as_before(told: Told) -> None:
+    assert told.judgement.verdict.status == "ok", told.judgement.verdict
+    assert len(told.of("instance-ready")) == 6
+    [(_, until_s)] = told.down_s
+    ended = [event for event in told.of("died") if event["t"] <= until_s]
+    assert sorted(event["instance"][:2] for event in ended) == ["i1", "i2", "i3"]
+
+
+def test_a_fault_of_the_service_is_not_run_where_a_strategy_has_none() -> None:
+    settings = settings_from("quick", strategies=["uncoordinated"], scenarios=["partition"])
+    trial = plan(settings, "uncoordinated", "partition", Size(3, 5), 1)
+    assert trial.why_not == "partition needs a service, uncoordinated uses none"
+    assert scenario("partition").through_links
