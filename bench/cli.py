@@ -133,6 +133,30 @@ def matrix(
     raise typer.Exit(print_matrix(path, form))
 
 
+@app.command(epilog=_examples("coordbench report results/latest"))
+def report(
+    path: Annotated[Path, typer.Argument(help="a results directory")],
+) -> None:
+    """Make report.html: the matrix, each cell's trials, each trial's timeline, in one file."""
+    from bench.commands import make_report
+
+    raise typer.Exit(make_report(path))
+
+
+@app.command("compare", epilog=_examples("coordbench compare results/before results/latest"))
+def compare_(
+    a: Annotated[Path, typer.Argument(help="a results directory: before")],
+    b: Annotated[Path, typer.Argument(help="a results directory: after")],
+) -> None:
+    """Set two results side by side; exit code 1 if a promise that held no longer holds."""
+    from bench.compare import compare
+
+    code, lines = compare(a, b)
+    for line in lines:
+        print(line)
+    raise typer.Exit(code)
+
+
 @app.command("list", epilog=_examples("coordbench list", "coordbench list scenarios"))
 def list_(
     what: Annotated[str, typer.Argument(help="strategies, scenarios, services or all")] = "all",

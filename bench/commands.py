@@ -17,6 +17,7 @@ from bench.errors import BadArguments, Exit, InvalidResults
 from bench.judge import judge_path, summary
 from bench.matrix import NotRun, Row, to_csv, to_json, to_markdown, verdict
 from bench.progress import LineProgress, LiveProgress, Progress, trials
+from bench.report import write_report
 from bench.results import Results
 from bench.runner import Bench
 from bench.settings import Settings, plans
@@ -42,7 +43,7 @@ def run_bench(settings: Settings, out: Path, resume: Path | None) -> int:
     print_rows(console, matrix)
     for name in ("matrix.md", "matrix.csv"):
         console.print(f"{results.path / name}", soft_wrap=True)
-    return _say_verdict(console, matrix)
+    return _say_verdict(console, matrix, results)
 
 
 def run_trial(settings: Settings, out: Path, trial_seed: int | None = None) -> int:
@@ -65,7 +66,7 @@ def run_trial(settings: Settings, out: Path, trial_seed: int | None = None) -> i
         for line in summary(judgement):
             console.print(line, markup=False, soft_wrap=True)
         console.print(f"{results.trial_path(judgement.record)}", soft_wrap=True)
-    return _say_verdict(console, matrix)
+    return _say_verdict(console, matrix, results)
 
 
 def run_check(path: Path) -> int:
@@ -95,6 +96,13 @@ def print_matrix(path: Path, form: str) -> int:
     else:
         sys.stdout.write({"md": to_markdown, "csv": to_csv, "json": to_json}[form](matrix))
     return verdict(matrix)[0]
+
+
+def make_report(path: Path) -> int:
+    """Make a results directory's report.html anew, print its path; the exit code."""
+    page = write_report(Results.reading(path))
+    Console(highlight=False).print(f"{page}", soft_wrap=True)
+    return Exit.KEPT
 
 
 def clean_up(console: Console) -> None:
@@ -161,7 +169,7 @@ def _finish(bench: Bench, results: Results) -> list[Row]:
     return results.write_matrix()
 
 
-def _say_verdict(console: Console, matrix: Sequence[Row]) -> int:
+def _say_verdict(console: Console, matrix: Sequence[Row], results: Results) -> int:
     code, lines = verdict(matrix)
     for line in lines:
         console.print(line, markup=False, soft_wrap=True)
@@ -173,6 +181,7 @@ def _say_verdict(console: Console, matrix: Sequence[Row]) -> int:
         Exit.INVALID: "part of this matrix is invalid",
     }
     console.print(words[code])
+    console.print(f"{write_report(results)}", soft_wrap=True)
     return code
 
 

@@ -72,12 +72,21 @@ class Results:
 
         Raises InvalidResults when it is none, or of another version.
         """
-        if not (path / "config.json").is_file():
-            raise InvalidResults(f"{path}: not a results directory (it has no config.json)")
-        results = cls(path)
-        results.config  # noqa: B018 - checks the version
+        results = cls.reading(path)
         for half in path.glob("trials/*/*/.*"):
             shutil.rmtree(half, ignore_errors=True)
+        return results
+
+    @classmethod
+    def reading(cls, path: Path) -> "Results":
+        """Open a directory only to read it; a bench may be writing there. Raises as `open`."""
+        if not (path / "config.json").is_file():
+            raise InvalidResults(
+                f"{path}: not a results directory (it has no config.json); "
+                "coordbench bench makes one"
+            )
+        results = cls(path)
+        results.config  # noqa: B018 - checks the version
         return results
 
     @property
@@ -131,6 +140,14 @@ class Results:
     def judgements(self) -> list[Judgement]:
         """The kept trials with their verdicts and figures, as they were judged."""
         return [_read_judgement(place) for place in self._places()]
+
+    def trial_places(self) -> list[Path]:
+        """Where the kept trials lie, for readers that go on when one cannot be read."""
+        return self._places()
+
+    def judgement(self, place: Path) -> Judgement:
+        """One kept trial with its verdict and figures; raises InvalidResults."""
+        return _read_judgement(place)
 
     def finished(self) -> dict[tuple[Cell, int], Judgement]:
         """What a resumed bench need not do again: kept trials by cell and number."""
@@ -204,10 +221,33 @@ class Loaded:
             ]
         )
 
+    def timeline(self, trial: Any) -> Any:
+        """What happened in one trial, one row per run, span of ownership, fault and mark.
+
+        `trial` is its path under trials/ ("redis-lock/pause/equal-2s-n3-m10-k1"), or a row of
+        `.runs`, `.faults` or `.matrix` (then of trial k=1). Raises InvalidResults for none.
+        """
+        from bench.report.timeline import frame, timeline
+
+        place = self.results.path / "trials" / (trial if isinstance(trial, str) else _name(trial))
+        record = read_json(place / "trial.json", TrialRecord)
+        table = read_parquet(place / "history.parquet")
+        return frame(timeline(table, record.bounds.failover_s or 0.0))
+
 
 def load(path: str | Path) -> Loaded:
-    """Open a results directory for analysis: `.matrix`, `.runs` and `.faults` are data frames."""
+    """Open a results directory for analysis.
+
+    `.matrix`, `.runs`, `.faults` and `.timeline(trial)` are data frames.
+    """
     return Loaded(Results.open(Path(path)))
+
+
+def _name(row: Mapping[str, Any]) -> str:
+    """The path under trials/ of the trial that a row of a data frame belongs to."""
+    timing = f"{row['timing']}-{row['lease_s']:g}s"
+    size = f"n{row['instances']}-m{row['jobs']}-k{row.get('k', 1)}"
+    return f"{row['strategy']}/{row['scenario']}/{timing}-{size}"
 
 
 def _trial_columns(record: TrialRecord) -> dict[str, Any]:
