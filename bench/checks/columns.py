@@ -179,6 +179,7 @@ class Columns:
     counters: tuple[Counted, ...] = ()
     foreign_releases: int = 0
     lags_s: Floats = field(default_factory=lambda: np.empty(0))
+    lags_t: Floats = field(default_factory=lambda: np.empty(0))
 
     def phase_s(self, name: str) -> float | None:
         """When the trial entered the phase; None if it never did."""

@@ -95,6 +95,7 @@ class _Reader:
             counters=self._counters(),
             foreign_releases=len(self.rows("foreign-release")),
             lags_s=self.floats("lag", "lag_s"),
+            lags_t=self.floats("lag", "t"),
         )
 
     def rows(self, kind: str) -> Ints:

@@ -14,6 +14,7 @@ from bench.checks.fires import FireTable
 
 OFFERED = 0.95
 LAG_LEASES = 1 / 20  # p99 of the probe's lag, in leases
+STALL_LEASES = 1 / 4  # its largest lag under load: past it, holders lose leases to the machine
 HOLDERS = ("holder",)
 LEADERS = ("leader",)
 
@@ -108,6 +109,12 @@ def _harness_lagged(columns: Columns) -> Iterator[str]:
     limit_s = columns.header.lease_s * LAG_LEASES
     if p99_s >= limit_s:
         yield f"the harness lagged {p99_s * 1000:.0f} ms (p99), the limit is {limit_s * 1000:.0f}"
+    load_s, done_s = columns.phase_s("load"), columns.phase_s("done")
+    under_load = columns.lags_t >= (np.inf if load_s is None else load_s)
+    under_load &= columns.lags_t <= (np.inf if done_s is None else done_s)
+    stall_s = float(columns.lags_s[under_load].max(initial=0.0))
+    if stall_s >= columns.header.lease_s * STALL_LEASES:
+        yield f"the machine stood still for {stall_s:.2f} s, a quarter of the lease or more"
 
 
 def _services_unhealthy(columns: Columns) -> Iterator[str]:

@@ -116,6 +116,16 @@ def test_the_limit_of_the_lag_grows_with_the_lease():
     assert reasons(trial(lease_s=10.0).probe(*[0.2] * 10)) == []
 
 
+def test_a_machine_that_stands_still_once_under_load_makes_the_trial_invalid():
+    """A hundred timers are late by nothing and one by a second: p99 does not see it."""
+    story = trial().probe(*[0.0] * 200).probe(1.1, t=12.0)
+    assert reasons(story) == ["the machine stood still for 1.10 s, a quarter of the lease or more"]
+
+
+def test_a_machine_that_stands_still_before_the_load_does_no_harm():
+    assert reasons(trial().probe(*[0.0] * 200).probe(1.1, t=0.5)) == []
+
+
 def test_a_silent_probe_makes_the_trial_invalid():
     story = Story(instances=1).job().ready("i1").phases(healthy=0.0, load=1.0).due(10.0)
     assert reasons(story) == ["the probe recorded nothing, so the harness's lag is not known"]

@@ -104,8 +104,8 @@ class Story:
     def phases(self, **times: float) -> "Story":
         return self.add(*(Phase(t=at(t), name=name) for name, t in times.items()))
 
-    def probe(self, *lags_s: float) -> "Story":
-        return self.add(*(Lag(t=at(1), instance="probe", lag_s=lag) for lag in lags_s))
+    def probe(self, *lags_s: float, t: float = 1) -> "Story":
+        return self.add(*(Lag(t=at(t), instance="probe", lag_s=lag) for lag in lags_s))
 
     def add(self, *events: Event) -> "Story":
         self.events += events
