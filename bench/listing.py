@@ -21,9 +21,7 @@ def print_list(what: str) -> None:
     console = Console(highlight=False)
     if what in ("strategies", "all"):
         console.print(_strategies())
-        console.print(
-            "may happen: d duplicate, o overlap, m missed, i interrupted, * anything\n"
-        )
+        console.print("may happen: d duplicate, o overlap, m missed, i interrupted, * anything\n")
         console.print(_summaries())
         console.print(_controls())
     if what in ("scenarios", "all"):
