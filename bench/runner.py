@@ -64,17 +64,31 @@ class Bench:
         if why := plan.why_not:
             reasons.append(why)
         if any(planned.acts_on == "service" for planned in plan.scenario.faults):
-            for name in plan.design.services:
-                server = self.servers.get((name, ""))
-                if server and not server.owned:
-                    reasons.append(f"{name} is used by URL, and only a server of its own is hurt")
+            by_url = {key[0] for key, one in self.servers.items() if not one.owned}
+            reasons += [
+                f"{name} is used by URL, and only a server of its own is hurt"
+                for name in plan.design.services
+                if name in by_url
+            ]
         return "; ".join(reasons) or None
 
     async def _start_services(self, stack: AsyncExitStack, plans: Iterable[Plan]) -> None:
-        keys = sorted({key for plan in plans for key in _service_keys(plan)})
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="coordbench-")))
         self.registration.directory(folder)
-        await asyncio.gather(*(self._start(stack, key, folder) for key in keys))
+        keys = {key for plan in plans for key in _service_keys(plan)}
+        # A server used by URL is one server, whoever asks for one of his own.
+        by_url = {name for name, _ in keys if self._by_url(name, folder)}
+        keys = {(name, "" if name in by_url else suffix) for name, suffix in keys}
+        await asyncio.gather(*(self._start(stack, key, folder) for key in sorted(keys)))
+
+    def _by_url(self, name: str, folder: Path) -> bool:
+        try:
+            service = provide(
+                name, folder, self.providers.get(name), registration=self.registration
+            )
+        except ServiceUnavailable:
+            return False  # said when it is to be started
+        return service.provider == "url"
 
     async def _start(self, stack: AsyncExitStack, key: ServiceKey, folder: Path) -> None:
         name, suffix = key
@@ -84,8 +98,6 @@ class Bench:
             service = provide(
                 name, directory, self.providers.get(name), registration=self.registration
             )
-            if suffix and service.provider == "url":
-                return  # one server, so one lane: it has the key without a suffix
             whose = f"{name} for the {suffix}" if suffix else name
             self.progress.step(f"{whose}: starting ({service.provider})")
             await service.start()
@@ -181,5 +193,7 @@ def _split(plans: Iterable[Plan]) -> tuple[list[Plan], list[Plan]]:
 
 
 def _service_keys(plan: Plan) -> list[ServiceKey]:
-    suffix = "controls" if plan.design.kind == "control" else ""
-    return [(name, suffix if name == "redis" else "") for name in plan.design.services]
+    """Servers of their own for the controls and for the queue make the lanes about as long."""
+    apart = {"control": "controls", "queue": "queue"}
+    suffix = apart.get(plan.design.kind) or apart.get(plan.design.family, "")
+    return [(name, suffix) for name in plan.design.services]

@@ -17,6 +17,8 @@ from bench.scenario import Target
 from bench.services import Service
 from bench.workload import Workload
 
+INSIDE = (0.2, 0.7)  # the share of a run's length after which it is struck, drawn by the seed
+TOO_LATE = 0.85  # past this share the run may have ended before the fault is in force
 MID_RUN = 0.4  # of a run's length: late enough to be inside, early enough to stay there
 PATIENCE_S = 30.0
 
@@ -77,7 +79,9 @@ class Targets:
     async def _mid_run(self) -> RunStarted | None:
         """A run that is now in its middle, on a job drawn by the seed; None if there is none."""
         job = self.rng.choice(self.workload.jobs).name
-        middle_s = self.middle_s(job)
+        length_s = self.workload.work[job].duration_s
+        # Where inside the run differs from trial to trial: the age of the lease does with it.
+        inside_s = self.rng.uniform(*INSIDE) * length_s
         seen: set[str] = set()
 
         def fresh() -> RunStarted | None:
@@ -91,9 +95,9 @@ class Targets:
             run = fresh()
             assert run is not None
             seen.add(run.run)
-            await asyncio.sleep(run.t + middle_s - self.clock())
+            await asyncio.sleep(run.t + inside_s - self.clock())
             self.live.read()
-            late = self.clock() - run.t > 2 * middle_s
+            late = self.clock() - run.t > TOO_LATE * length_s
             if run.run in self.live.open_runs and not late:
                 return run
         return None

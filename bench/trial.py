@@ -40,6 +40,9 @@ from strategies.schedule import fires_between
 SETTLE_S = 0.6  # from the fork of the last instance to the idle phase: time to connect
 FORK_S = 0.06  # more of it per instance
 IDLE_S = 1.2
+IDLE_LEASES = 2.0  # of a steady trial: several rounds of every renewal and poll are counted
+LONGEST_IDLE_S = 10.0
+QUIESCE_S = 0.3  # before the load: reading the servers' counters must not reach into it
 STOP_S = 5.0
 
 
@@ -78,6 +81,13 @@ class Plan:
         )
 
     @property
+    def idle_s(self) -> float:
+        """How long the fleet is watched without load; longer where figures of cost come from."""
+        if self.scenario.faults or self.design.kind == "control":
+            return IDLE_S
+        return min(max(IDLE_S, IDLE_LEASES * self.lease_s), LONGEST_IDLE_S)
+
+    @property
     def quiet_s(self) -> float:
         """The least time after the last due fire in which runs may still begin and end."""
         return max(1.0, self.workload.longest_run_s + 0.6)
@@ -85,7 +95,7 @@ class Plan:
     @property
     def expected_s(self) -> float:
         """How long the trial takes, to be told beforehand."""
-        start_s = 1.2 + SETTLE_S + FORK_S * self.instances + IDLE_S
+        start_s = 1.2 + SETTLE_S + FORK_S * self.instances + self.idle_s
         return start_s + self.load_s + self.quiet_s + 0.8
 
     @property
@@ -223,8 +233,10 @@ class _Trial:
         fleet.on_end = self._ended
         start_s = await self._start(fleet)
         await self._phase("idle")
+        await self._sleep_until(start_s - QUIESCE_S)
+        await self._phase("armed")
         await self._sleep_until(start_s)
-        await self._phase("load")
+        self._enter("load")
         await self._load(fleet, start_s)
         await self._quiet()
         await self._stop(fleet)
@@ -274,7 +286,7 @@ class _Trial:
         """Fork the fleet with the load's bounds in its configuration; when the load begins."""
         n = self.plan.instances
         # A repeated trial is given more time: the machine was too busy for the first.
-        start_s = self.clock() + (SETTLE_S + FORK_S * n) * self.attempt + IDLE_S
+        start_s = self.clock() + (SETTLE_S + FORK_S * n) * self.attempt + self.plan.idle_s
         start_ms = round(start_s * 1000)
         end_ms = start_ms + round(self.plan.load_s * 1000)
         self.jobs = self.plan.workload.within(start_ms, end_ms)
@@ -286,7 +298,7 @@ class _Trial:
                 f"only {len(self.live.ready)} of {n} instances were ready before the load began "
                 f"{last_words(logs)}".rstrip()
             )
-        await self._sleep_until(start_s - IDLE_S)
+        await self._sleep_until(start_s - self.plan.idle_s)
         return start_s
 
     async def _fork(self, fleet: Fleet, host: str) -> Instance:
@@ -367,10 +379,13 @@ class _Trial:
             for fire in fires_between(job, job.start_ms - 1, (job.end_ms or 0) - 1):
                 self.recorder.record(Due(job=job.name, due_ms=fire.due_ms))
 
-    async def _phase(self, name: str) -> None:
-        """Mark the phase, with the services' own operation counts at its beginning."""
+    def _enter(self, name: str) -> None:
         self.recorder.record(Phase(name=name))
         self.say(name)
+
+    async def _phase(self, name: str) -> None:
+        """Mark the phase, with the services' own operation counts at its beginning."""
+        self._enter(name)
         for service in self.plan.design.services:
             counts = await self.services[service].counters()
             totals = {f"{key}_total": value for key, value in counts.items()}
