@@ -19,7 +19,7 @@ import msgspec
 from bench.errors import Exit
 from bench.judge import Judgement
 from bench.metrics import Metrics
-from bench.record import Cell
+from bench.record import Cell, TrialRecord
 from bench.stats import quantile, spread, wilson
 
 RowStatus = Literal["ok", "broken", "invalid", "unknown", "not-run", "declared"]
@@ -105,6 +105,8 @@ class Row(msgspec.Struct, kw_only=True):
     rss_mb: float | None = None
     kind: str = ""
     note: str = ""
+    interrupted_done_fires: int | None = None
+    fence_scope: str | None = None
 
 
 COLUMNS = Row.__struct_fields__
@@ -137,10 +139,12 @@ def row(trials: Sequence[Judgement]) -> Row:
         period_s=record.period_s,
         kind=record.kind,
         note=_note(trials),
+        fence_scope=record.fence_scope,
     )
     metrics = [trial.metrics for trial in valid if trial.metrics]
     if metrics:
         _fill_counts(made, metrics)
+        _empty_what_cannot_happen(made, record)
         _fill_rates(made, metrics)
         _fill_faults(made, metrics)
         _fill_costs(made, metrics)
@@ -240,11 +244,26 @@ def _fill_counts(row: Row, metrics: Sequence[Metrics]) -> None:
     row.repeated_effects = sum(one.repeated_effects for one in metrics)
     row.stale_effects = sum(one.stale_effects for one in metrics)
     row.foreign_releases = sum(one.foreign_releases for one in metrics)
+    done = _known(one.interrupted_done_fires for one in metrics)
+    row.interrupted_done_fires = int(sum(done)) if done else None
     row.missed_fires, row.late_fires = total("missed"), total("late")
     row.skipped_fires, row.failed_fires = total("skipped"), total("failed")
     row.interrupted_fires, row.recovered_fires = total("interrupted"), total("recovered")
     row.phantom_fires, row.early_fires = total("phantom"), total("early")
     row.pending_fires, row.unknown_fires = total("pending"), total("unknown")
+
+
+def _empty_what_cannot_happen(row: Row, record: TrialRecord) -> None:
+    """Without a fence no effect is stale, without an ownable lock no release foreign.
+
+    A record without a family (a history from elsewhere) does not say which it is: it keeps both.
+    """
+    if not record.family:
+        return
+    if record.fence_scope is None:
+        row.stale_effects = None
+    if record.family != "lock":
+        row.foreign_releases = None
 
 
 def _fill_rates(row: Row, metrics: Sequence[Metrics]) -> None:
@@ -283,7 +302,8 @@ def _fill_faults(row: Row, metrics: Sequence[Metrics]) -> None:
 
 
 def _fill_costs(row: Row, metrics: Sequence[Metrics]) -> None:
-    latency = [one.trigger_latency_ms for one in metrics]
+    # Under faults latency stays empty: it would leave out the fires that never ran.
+    latency = [one.trigger_latency_ms for one in metrics if not one.faults]
     row.trigger_latency_p50_ms = _median(one.p50 for one in latency)
     row.trigger_latency_p95_ms = _median(one.p95 for one in latency)
     row.trigger_latency_p99_ms = _median(one.p99 for one in latency)

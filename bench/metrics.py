@@ -30,6 +30,7 @@ from bench.checks.validity import hit, leads
 from bench.stats import quantile
 from strategies.interface import Bounds
 
+PUBLISH = "publish"  # the call that counts for its fire, whoever made it
 OPERATIONS, CPU = "operations_total", "cpu_s_total"  # running totals in counters
 
 
@@ -71,6 +72,8 @@ class Metrics(msgspec.Struct, kw_only=True):
 
     `counts` has the outcomes and flags of all fires that were due, `judged` of those that could be
     judged, `exposed` of those among them that a fault could have touched.
+    `interrupted_done_fires` are interrupted ones whose effect is on the ledger all the same; None
+    in a history without effects.
     """
 
     fires: int
@@ -78,6 +81,7 @@ class Metrics(msgspec.Struct, kw_only=True):
     judged: dict[str, int]
     runs: int
     counts: dict[str, int]
+    interrupted_done_fires: int | None
     repeated_effects: int
     stale_effects: int
     foreign_releases: int
@@ -99,7 +103,7 @@ class Metrics(msgspec.Struct, kw_only=True):
 
 def measure(columns: Columns, judged: Judged, bounds: Bounds) -> Metrics:
     """All figures of one history. The failover bound gets the longest wait for a due time."""
-    near = exposed(columns, judged.fires) if columns.faults else None
+    near = _exposed(columns, judged) if columns.faults else None
     faults = [_fault(columns, judged, fault) for fault in columns.faults]
     overhead_ms, fleet_ms = _overhead(columns, judged)
     return Metrics(
@@ -108,6 +112,7 @@ def measure(columns: Columns, judged: Judged, bounds: Bounds) -> Metrics:
         judged=count(judged, judgeable(judged)),
         runs=len(columns.runs.job),
         counts=count(judged, judged.fires.planned),
+        interrupted_done_fires=_interrupted_done(columns, judged),
         repeated_effects=int(columns.effects.repeated.sum()),
         stale_effects=int(columns.effects.stale.sum()),
         foreign_releases=columns.foreign_releases,
@@ -143,6 +148,22 @@ def count(judged: Judged, among: Bools) -> dict[str, int]:
     for name, flagged in judged.flags().items():
         counts[name] = int((flagged & (among | judged.phantom)).sum())
     return counts
+
+
+def _exposed(columns: Columns, judged: Judged) -> Bools:
+    """Fires exposed to a fault: also those of the period before it, whose runs ended just then."""
+    period_s = float(periods_s(columns, judged.fires).max(initial=0.0))
+    return exposed(columns, judged.fires, before_s=period_s)
+
+
+def _interrupted_done(columns: Columns, judged: Judged) -> int | None:
+    effects = columns.effects
+    if not len(effects.job):
+        return None
+    row = judged.fires.find(effects.job, effects.due_ms)
+    done = np.zeros(len(judged.fires), np.bool_)
+    done[row[row >= 0]] = True
+    return int((done & judged.fires.planned & (judged.outcome == Outcome.INTERRUPTED)).sum())
 
 
 def _failover_bound_s(columns: Columns, judged: Judged, bounds: Bounds) -> float | None:
@@ -223,6 +244,7 @@ def _since(fault: Fault, times: Floats) -> float | None:
 
 
 def _latency(columns: Columns, judged: Judged) -> Quantiles:
+    """Start after the due time, over the fires that ran: those never run are left out."""
     ran = judged.fires.planned & (judged.attempts.runs > 0)
     first = judged.attempts.first[ran]
     delay_s: Floats = columns.runs.start_s[first] - judged.fires.due_ms[ran] / 1000
@@ -232,7 +254,9 @@ def _latency(columns: Columns, judged: Judged) -> Quantiles:
 def _overhead(columns: Columns, judged: Judged) -> tuple[Quantiles, float | None]:
     """Time in coordination calls: per fire on the instance that ran it first, and fleet-wide.
 
-    A batch call's time is shared among the fires it served, evenly over an instance's fires.
+    A batch call's time is shared among the fires it served, evenly over an instance's fires; a
+    fire with calls of its own of the same action there takes no share. A publication counts for
+    its fire whichever instance made it.
     """
     calls, fires = columns.calls, judged.fires
     counted_s = sum(
@@ -248,22 +272,28 @@ def _overhead(columns: Columns, judged: Judged) -> tuple[Quantiles, float | None
     winner = np.full(len(fires), -1, np.int32)
     winner[ran] = columns.runs.instance[judged.attempts.first[ran]]
     row = fires.find(calls.job, calls.due_ms)
-    own = (row >= 0) & calls.kept & (winner[row] == calls.instance)
+    own = (row >= 0) & calls.kept & ((winner[row] == calls.instance) | _publishes(calls))
     spent_s = np.bincount(row[own], calls.seconds[own], minlength=len(fires))
-    spent_s = spent_s + np.append(_batch_share_s(columns, calls), 0.0)[winner]
+    for action in range(len(calls.actions)):
+        served_alone = np.zeros(len(fires), np.bool_)
+        served_alone[row[own & (calls.action == action)]] = True
+        share_s = np.append(_batch_share_s(columns, calls, action), 0.0)[winner]
+        spent_s = spent_s + np.where(served_alone, 0.0, share_s)
     return _quantiles(1000 * spent_s[ran]), fleet_ms
 
 
-def _batch_share_s(columns: Columns, calls: Calls) -> Floats:
-    """Per instance: the seconds of batch calls that fall on one of the fires it served."""
-    share = np.zeros(len(columns.instances))
-    batch = (calls.job < 0) & (calls.fires > 0) & calls.kept
-    for action in range(len(calls.actions)):
-        some = batch & (calls.action == action)
-        size = len(share)
-        spent = np.bincount(calls.instance[some], calls.seconds[some], minlength=size)
-        served = np.bincount(calls.instance[some], calls.fires[some], minlength=size)
-        share += spent / np.maximum(served, 1)
+def _publishes(calls: Calls) -> Bools:
+    codes = [code for code, name in enumerate(calls.actions) if name == PUBLISH]
+    return np.isin(calls.action, codes)
+
+
+def _batch_share_s(columns: Columns, calls: Calls, action: int) -> Floats:
+    """Per instance: the seconds of the action's batch calls, per fire that they served."""
+    some = (calls.job < 0) & (calls.fires > 0) & calls.kept & (calls.action == action)
+    size = len(columns.instances)
+    spent = np.bincount(calls.instance[some], calls.seconds[some], minlength=size)
+    served = np.bincount(calls.instance[some], calls.fires[some], minlength=size)
+    share: Floats = spent / np.maximum(served, 1)
     return share
 
 
@@ -282,17 +312,23 @@ def _attempts_per_fire(columns: Columns, judged: Judged) -> float | None:
 
 def _per_fire(columns: Columns, judged: Judged, key: str) -> float | None:
     """The growth of a counter over the load phase, summed over its owners, per fire."""
-    grown = _growth(columns, key, "load", "quiet")
+    grown = _growth(columns, key, _before_load(columns), "quiet")
     fires = int(judged.fires.planned.sum())
     return grown / fires if grown is not None and fires else None
 
 
 def _idle_rate(columns: Columns, key: str) -> float | None:
-    grown = _growth(columns, key, "idle", "load")
-    begin_s, end_s = columns.phase_s("idle"), columns.phase_s("load")
+    end = _before_load(columns)
+    grown = _growth(columns, key, "idle", end)
+    begin_s, end_s = columns.phase_s("idle"), columns.phase_s(end)
     if grown is None or begin_s is None or end_s is None or end_s <= begin_s:
         return None
     return grown / (end_s - begin_s)
+
+
+def _before_load(columns: Columns) -> str:
+    """The phase at whose beginning the totals were read last before the load."""
+    return "load" if columns.phase_s("armed") is None else "armed"
 
 
 def _growth(columns: Columns, key: str, begin: str, end: str) -> float | None:

@@ -45,6 +45,8 @@ class TrialRecord(msgspec.Struct, frozen=True, kw_only=True):
     allowed: Allowed = NOTHING
     bounds: Bounds = Bounds(None)
     breaks: tuple[Breaks, ...] = ()
+    fence_scope: str | None = None
+    family: str = ""
     attempts: int = 1
     problems: tuple[str, ...] = ()
     versions: dict[str, str] = {}
@@ -85,6 +87,8 @@ class TrialRecord(msgspec.Struct, frozen=True, kw_only=True):
             allowed=design.promise.allowed(scenario.stress),
             bounds=design.bounds(timing),
             breaks=design.breaks,
+            fence_scope=design.fence_scope,
+            family=design.family,
             attempts=attempts,
             problems=tuple(problems),
             versions=dict(versions or {}),

@@ -18,9 +18,10 @@ STYLE = {
 LABEL = 18  # columns for "  scenario NxM"
 
 LEGEND = """\
-dup, over, miss: fires run twice, overlapping another run, missed; intr: killed
-and not run again; stale: effects that a fence would have stopped. failover,
-recovery: seconds from the fault, median/max. declared: a control that broke."""
+dup, over, miss: fires run twice, overlapping another run, missed; intr: broken
+off and not run again, perhaps done; stale: effects a fence would have stopped.
+failover, recovery: seconds from the fault, median/max. declared: a control that
+broke."""
 COSTS_LEGEND = """\
 From steady trials, run alone, per fire. winner, fleet: ms in coordination calls
 (winner: p50/p99); tries: attempts of all instances; ops: as the server counts;

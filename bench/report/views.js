@@ -43,7 +43,7 @@
   const factsOf = (row) => {
     const pairs = [["fires / runs", row.fires === undefined ? null : `${row.fires} / ${row.runs}`], ["duplicates", interval(row, "duplicate")], ["overlaps", interval(row, "overlap")], ["missed", interval(row, "missed")],
       ["exposed fires", row.exposed_fires === undefined ? null : `${row.exposed_fires}, by ${row.faults_hit} faults that hit`],
-      ["effects", row.repeated_effects === undefined ? null : `${row.repeated_effects} repeated, ${row.stale_effects} stale`],
+      ["effects", row.repeated_effects === undefined ? null : `${row.repeated_effects} repeated` + (row.stale_effects == null ? "" : `, ${row.stale_effects} stale`)],
       ["foreign releases", row.foreign_releases || null], ["fleet overhead", row.fleet_overhead_ms_per_fire === undefined ? null : `${page.number(row.fleet_overhead_ms_per_fire)} ms per fire, ${page.number(row.attempts_per_fire)} attempts`],
       ["service operations", row.ops_per_fire === undefined ? null : `${page.number(row.ops_per_fire)} per fire, ${page.number(row.idle_ops_per_s)} per s when idle`],
       ["CPU", row.cpu_ms_per_fire === undefined ? null : `${page.number(row.cpu_ms_per_fire)} ms per fire`], ["harness lag p99", row.lag_p99_ms === undefined ? null : `${page.number(row.lag_p99_ms)} ms`]];

@@ -124,6 +124,26 @@ def test_counts_add_up_and_faults_are_pooled_over_the_valid_trials():
     assert made.note == "the ledger died"
 
 
+class TestWhatDoesNotApply:
+    def made(self, family: str, fence_scope: str | None):
+        return row([judged(crashed(), crash(family=family, fence_scope=fence_scope))])
+
+    def test_without_a_fence_there_is_no_count_of_stale_effects(self):
+        assert self.made("lock", None).stale_effects is None
+        assert self.made("lock", "job").stale_effects == 1
+
+    def test_without_an_ownable_lock_there_is_no_count_of_foreign_releases(self):
+        assert self.made("queue", "fire").foreign_releases is None
+        assert self.made("lock", None).foreign_releases == 1
+
+    def test_under_a_fault_there_is_no_trigger_latency(self):
+        made = self.made("lock", "job")
+        assert (made.trigger_latency_p50_ms, made.trigger_latency_max_ms) == (None, None)
+
+    def test_the_row_says_what_a_fence_orders(self):
+        assert self.made("queue", "fire").fence_scope == "fire"
+
+
 class TestStatus:
     def test_ok_when_every_promise_was_kept(self):
         assert row([judged(healthy(), steady())]).status == "ok"

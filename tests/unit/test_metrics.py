@@ -93,6 +93,19 @@ class TestExposed:
         story = crash().fault(30.0, "pause", heal=33.0, number=1).due(36.9, 37.1)
         assert measured(story).exposed_fires == 5
 
+    def test_a_duplicate_of_a_fire_that_ended_just_before_the_kill_is_in_the_rate(self):
+        story = Story().job().due(10.0, 20.0).run(10.0, 10.0, 10.4).fault(10.45).died(10.5)
+        story.run(10.0, 12.5, 12.9, instance="i2").run(20.0, 20.0, 20.4, instance="i2")
+        metrics = measured(story)
+        assert metrics.counts["duplicate"] == metrics.exposed["duplicate"] == 1
+
+    def test_an_interrupted_fire_whose_effect_is_on_the_ledger_is_done(self):
+        story = Story().job().due(10.0, 11.0).run(10.0, 10.0).run(11.0, 11.0)
+        story.fault(11.2).died(11.25)
+        assert measured(story).interrupted_done_fires is None
+        metrics = measured(story.effect(10.0, 11.1))
+        assert (metrics.counts["interrupted"], metrics.interrupted_done_fires) == (2, 1)
+
     def test_without_a_fault_nothing_is_exposed(self):
         metrics = measured(Story().job().due(10.0))
         assert (metrics.exposed_fires, metrics.exposed) == (None, {})
@@ -133,7 +146,20 @@ class TestCosts:
 
     def test_a_batch_call_is_shared_among_the_fires_it_served(self):
         story = self.two_fires().add(call(None, 8.0, fires=4), call(10.0, 1.0))
-        assert measured(story).overhead_ms.max == pytest.approx(3.0)
+        assert measured(story).overhead_ms.max == pytest.approx(2.0)
+
+    def test_a_fire_with_a_call_of_its_own_takes_no_share_of_that_action_s_batches(self):
+        story = self.two_fires().add(call(None, 8.0, fires=4), call(10.0, 1.0))
+        story.add(call(None, 6.0, "ok", action="end", fires=2))
+        assert measured(story).overhead_ms.p50 == pytest.approx(4.5)  # 1 + 3 and 2 + 3
+        assert measured(story).overhead_ms.max == pytest.approx(5.0)
+
+    def test_a_publication_by_another_instance_counts_for_its_fire(self):
+        story = self.two_fires().add(
+            call(10.0, 1.0, action="receive"), call(11.0, 1.0, action="receive"),
+            call(10.0, 4.0, "ok", instance="i2", action="publish"),
+        )  # fmt: skip
+        assert measured(story).overhead_ms.max == pytest.approx(5.0)
 
     def test_losing_attempts_come_from_counters(self):
         story = self.two_fires().add(call(10.0, 1.0), call(11.0, 1.0))
