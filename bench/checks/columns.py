@@ -122,6 +122,8 @@ class Fault:
     """A fault as it was injected (between `asked_s` and `t`) and healed (`heal_s`, None: never).
 
     `instance` is a code, -1 where the fault hit no instance; `run` a row of the runs, -1 for none.
+    `died_s` is when the victim was seen dead by SIGKILL. `own_events` counts what the victim wrote
+    while the fault was in force: a process that was killed or stopped writes nothing.
     """
 
     id: int
@@ -133,6 +135,8 @@ class Fault:
     t: float
     asked_s: float
     heal_s: float | None
+    died_s: float | None = None
+    own_events: int = 0
 
     @property
     def kills(self) -> bool:

@@ -47,6 +47,10 @@ from bench.errors import InvalidResults
 _STATUS = {"succeeded": SUCCEEDED, "failed": FAILED, "cancelled": CANCELLED}
 _REASON = {"overlap": OVERLAP, "misfire": MISFIRE}
 _POLICY = {"run-latest": RUN_LATEST, "run-all": RUN_ALL, "skip": SKIP}
+SIGKILLED = -9
+LAST_BREATH_S = 0.05  # a signal takes effect within it, and the ledger has written what it was told
+# Written in an instance's name by the harness or the ledger, not by the instance.
+NOT_ITS_OWN = ("fault-began", "fault-healed", "died", "effect")
 _OWNERSHIP = {"granted": GRANTED, "released": RELEASED, "lost": LOST}
 
 
@@ -264,6 +268,13 @@ class _Reader:
                 strict=True,
             )
         )
+        asked = dict(
+            zip(
+                self.ints("fault-healed", "id").tolist(),
+                self.floats("fault-healed", "asked_s").tolist(),
+                strict=True,
+            )
+        )
         began = self._table.take(self.rows("fault-began")).to_pylist()
         instances = {name: code for code, name in enumerate(self.instance_names)}
         jobs = {name: code for code, name in enumerate(self.job_names)}
@@ -278,9 +289,32 @@ class _Reader:
                 t=line["t"],
                 asked_s=line["asked_s"] or line["t"],
                 heal_s=healed.get(line["id"]),
+                died_s=self._killed_s(line["instance"], line["t"]),
+                own_events=self._own_events(line["instance"], line["t"], asked.get(line["id"])),
             )
             for line in began
         )
+
+    def _killed_s(self, instance: str, since_s: float) -> float | None:
+        """When the harness first saw the instance dead by SIGKILL."""
+        seen = zip(
+            self.strings("died", "instance"),
+            self.floats("died", "t").tolist(),
+            self.ints("died", "exit_status", 0).tolist(),
+            strict=True,
+        )
+        times = [t for name, t, status in seen if (name, status) == (instance, SIGKILLED)]
+        return min((t for t in times if t >= since_s), default=None)
+
+    def _own_events(self, instance: str, since_s: float, until_s: float | None) -> int:
+        """How many events the instance itself wrote in between, but for its last breath."""
+        table = self._table
+        mine = pc.equal(table["instance"], instance)
+        mine = pc.and_(mine, pc.greater(table["t"], since_s + LAST_BREATH_S))
+        if until_s is not None:
+            mine = pc.and_(mine, pc.less(table["t"], until_s))
+        kinds = pc.filter(table["type"], mine).to_pylist()
+        return sum(kind not in NOT_ITS_OWN for kind in kinds)
 
     def _ended(self) -> tuple[Ended, ...]:
         stopped = zip(

@@ -15,6 +15,8 @@ from bench.checks.fires import FireTable
 OFFERED = 0.95
 LAG_LEASES = 1 / 20  # p99 of the probe's lag, in leases
 STALL_LEASES = 1 / 4  # its largest lag under load: past it, holders lose leases to the machine
+SOON_S = 1.0  # after a kill its victim must have been seen dead
+STILL = ("kill", "pause")  # under these a process writes nothing
 HOLDERS = ("holder",)
 LEADERS = ("leader",)
 
@@ -35,11 +37,13 @@ def hit(columns: Columns, fault: Fault) -> str | None:
 
     The run that makes a holder must have begun, and not ended, when the fault was in force.
     """
+    aimed_wrong = None
     if fault.target in HOLDERS or fault.run >= 0:
-        return _missed_holder(columns, fault)
-    if fault.target in LEADERS and not leads(columns, fault.instance, fault.t):
-        return "its target was not the leader"
-    return None
+        aimed_wrong = _missed_holder(columns, fault)
+    elif fault.target in LEADERS and not leads(columns, fault.instance, fault.t):
+        aimed_wrong = "its target was not the leader"
+    ours = columns.header.instances > 0
+    return aimed_wrong or (_without_effect(fault) if ours else None)
 
 
 def leads(columns: Columns, instance: int, t: float) -> bool:
@@ -47,6 +51,15 @@ def leads(columns: Columns, instance: int, t: float) -> bool:
     owned = columns.ownership
     mine = np.flatnonzero(owned.leader & (owned.instance == instance) & (owned.t <= t))
     return bool(len(mine)) and bool(owned.what[mine[-1]] == GRANTED)
+
+
+def _without_effect(fault: Fault) -> str | None:
+    """What a kill or a pause must do to a process, or it did not happen."""
+    if fault.kills and (fault.died_s is None or fault.died_s > fault.t + SOON_S):
+        return "its victim was not seen dead by SIGKILL"
+    if fault.kind in STILL and fault.own_events:
+        return f"its victim went on and wrote {fault.own_events} events"
+    return None
 
 
 def _missed_holder(columns: Columns, fault: Fault) -> str | None:

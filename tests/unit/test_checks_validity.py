@@ -33,6 +33,8 @@ def test_a_trial_that_went_as_planned_is_valid():
 def test_a_fault_that_struck_an_open_run_of_the_holder_hit(kind):
     story = trial().run(10.0, 10.0, 15.0 if kind == "pause" else None)
     story.fault(10.2, heal=14.0 if kind == "pause" else None, **held(kind))
+    if kind == "kill":
+        story.died(10.21)
     assert reasons(story, faults=1) == []
 
 
@@ -60,13 +62,37 @@ def test_a_fault_on_a_holder_that_no_run_shows_missed():
 
 def test_a_fault_on_the_leader_must_strike_while_it_leads():
     story = trial().add(Granted(t=at(5), instance="i1", subject="leader"))
-    assert reasons(story.fault(10.2, target="leader")) == []
+    assert reasons(story.fault(10.2, target="leader").died(10.21)) == []
     story.add(Lost(t=at(10), instance="i1", subject="leader", reason="session"))
     assert reasons(story) == ["fault 0 (kill) missed: its target was not the leader"]
 
 
 def test_a_fault_on_anybody_always_hits():
-    assert reasons(trial().fault(10.2, target="one")) == []
+    assert reasons(trial().fault(10.2, target="one").died(10.21)) == []
+
+
+def test_a_kill_whose_victim_was_not_seen_dead_missed():
+    story = trial().run(10.0, 10.0).fault(10.2, **held())
+    assert reasons(story) == [
+        "fault 0 (kill) missed: its victim was not seen dead by SIGKILL",
+        *reasons(story)[1:],
+    ]
+
+
+def test_a_kill_whose_victim_goes_on_missed():
+    story = trial().run(10.0, 10.0).fault(10.2, **held()).died(10.21)
+    story.run(12.0, 12.0, 12.4)
+    assert reasons(story)[0] == "fault 0 (kill) missed: its victim went on and wrote 2 events"
+
+
+def test_a_pause_whose_victim_writes_meanwhile_missed():
+    story = trial().run(10.0, 10.0).fault(10.2, heal=14.0, **held("pause")).run(12.0, 12.0, 12.4)
+    assert reasons(story)[0] == "fault 0 (pause) missed: its victim went on and wrote 2 events"
+
+
+def test_what_a_paused_instance_writes_after_it_was_woken_is_no_sign_of_life_before():
+    story = trial().run(10.0, 10.0, 14.1).fault(10.2, heal=14.0, **held("pause"))
+    assert reasons(story) == []
 
 
 def test_a_planned_fault_that_never_struck_makes_the_trial_invalid():

@@ -92,7 +92,7 @@ class Story:
             FaultBegan(t=at(t), fault=kind, id=number, instance=instance, asked_s=at(t), **more)
         )
         if heal is not None:
-            self.add(FaultHealed(t=at(heal), id=number, instance=instance))
+            self.add(FaultHealed(t=at(heal), id=number, instance=instance, asked_s=at(heal)))
         return self
 
     def died(self, t: float, instance: str = "i1") -> "Story":
