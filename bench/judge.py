@@ -11,15 +11,24 @@ from typing import Any, Literal
 
 import msgspec
 
-from bench.checks.columns import Columns
+from bench.checks.columns import Columns, Fault
 from bench.checks.outcomes import Judged, Outcome, judge_fires
-from bench.checks.promises import Broken, broken_bounds, broken_promises, fire_ids
+from bench.checks.promises import (
+    Broken,
+    Scope,
+    broken_bounds,
+    broken_promises,
+    could_take_over,
+    fire_ids,
+    should_have_recovered,
+)
 from bench.checks.reading import columns as read_columns
 from bench.checks.validity import invalid_reasons
 from bench.errors import Exit, InvalidResults
 from bench.history import read_history, read_parquet
-from bench.metrics import Metrics, measure
+from bench.metrics import FaultMetrics, Metrics, measure
 from bench.record import RESULTS_VERSION, TrialRecord
+from strategies.interface import Allowed
 
 Status = Literal["ok", "broken", "invalid", "unknown"]
 SHOWN = 5  # fires named in a summary, of those that stand in the verdict
@@ -78,13 +87,14 @@ def judge(table: Any, record: TrialRecord, warnings: Sequence[str] = ()) -> Judg
 
 
 def judge_file(path: Path) -> Judgement:
-    """Judge one JSON-lines history by the strictest promise: every fire runs exactly once."""
+    """Judge one JSON-lines history by the strictest promise: every fire once, however late."""
     table = read_history(path)
     header = read_columns(table).header
     record = TrialRecord(
         strategy=header.strategy or path.stem,
         scenario=header.scenario,
         instances=header.instances,
+        allowed=Allowed(late=True, early=True),
     )
     return judge(table, record)
 
@@ -137,8 +147,9 @@ class _Versioned(msgspec.Struct):
 
 def _verdict(columns: Columns, judged: Judged, metrics: Metrics, record: TrialRecord) -> Verdict:
     reasons = [*record.problems, *invalid_reasons(columns, judged.fires, record.faults)]
-    broken = broken_promises(columns, judged, record.allowed)
-    broken += broken_bounds(record.stress, _measured(metrics), _bounds(metrics))
+    broken = broken_promises(columns, judged, record.allowed, _scope(record))
+    measured = _measured(columns, metrics, record)
+    broken += broken_bounds(record.stress, measured, _bounds(metrics))
     status: Status = "invalid" if reasons else "broken" if broken else "ok"
     which = {
         outcome.word: judged.fires.planned & (judged.outcome == outcome)
@@ -150,15 +161,43 @@ def _verdict(columns: Columns, judged: Judged, metrics: Metrics, record: TrialRe
     return Verdict(status=status, reasons=reasons, broken=broken, fires=fires)
 
 
-def _measured(metrics: Metrics) -> list[tuple[str, float, str]]:
-    measured = []
-    for fault in metrics.faults:
-        subject = f"fault {fault.id} on {fault.instance}"
-        if fault.failover_s is not None:
-            measured.append(("failover", fault.failover_s, subject))
-        if fault.recovery_s is not None:
-            measured.append(("recovery", fault.recovery_s, subject))
+def _scope(record: TrialRecord) -> Scope:
+    bounds = record.bounds
+    return Scope(
+        stress=record.stress,
+        steady=record.allowed_steady,
+        bound_s=max(bounds.failover_s or 0.0, bounds.recovery_s or 0.0),
+        fence_scope=None if record.kind == "control" else record.fence_scope,
+    )
+
+
+def _measured(
+    columns: Columns, metrics: Metrics, record: TrialRecord
+) -> list[tuple[str, float | None, str]]:
+    """What followed each fault in time or late; None for what should have and did not."""
+    measured: list[tuple[str, float | None, str]] = []
+    for followed, fault in zip(metrics.faults, columns.faults, strict=True):
+        subject = f"fault {followed.id} on {followed.instance}"
+        absent = _absent(columns, followed, fault, record)
+        if followed.failover_s is not None or "failover" in absent:
+            measured.append(("failover", followed.failover_s, subject))
+        if followed.recovery_s is not None or "recovery" in absent:
+            measured.append(("recovery", followed.recovery_s, subject))
     return measured
+
+
+def _absent(
+    columns: Columns, followed: FaultMetrics, fault: Fault, record: TrialRecord
+) -> list[str]:
+    """What did not follow a fault that hit, although the design bounds it; controls do not."""
+    if not followed.hit or record.kind == "control":
+        return []
+    absent, bounds = [], record.bounds
+    if followed.failover_s is None and followed.affected_jobs and bounds.failover_s is not None:
+        absent += ["failover"] * could_take_over(columns, fault, bounds.failover_s)
+    if followed.recovery_s is None and bounds.recovery_s is not None:
+        absent += ["recovery"] * should_have_recovered(columns, fault, bounds.recovery_s)
+    return absent
 
 
 def _bounds(metrics: Metrics) -> dict[str, float | None]:

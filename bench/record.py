@@ -6,7 +6,7 @@ from typing import Literal
 import msgspec
 
 from bench.scenario import Scenario
-from strategies.interface import NOTHING, Allowed, Bounds, Breaks, Design
+from strategies.interface import ANYTHING, NOTHING, Allowed, Bounds, Breaks, Design
 from strategies.model import Timing
 
 RESULTS_VERSION = 1
@@ -26,8 +26,9 @@ class Cell(msgspec.Struct, frozen=True, order=True):
 class TrialRecord(msgspec.Struct, frozen=True, kw_only=True):
     """trial.json: the plan of one trial, what its design promises there, and how it went.
 
-    `faults` is how many the scenario plans; `problems` are the runner's own reasons why the trial
-    is invalid; `attempts` counts how often it was tried until it was kept; `command` repeats it.
+    `allowed_steady` is what may happen to fires that no fault could have touched. `faults` is how
+    many the scenario plans; `problems` are the runner's own reasons why the trial is invalid;
+    `attempts` counts how often it was tried until it was kept; `command` repeats it.
     """
 
     version: int = RESULTS_VERSION
@@ -43,6 +44,7 @@ class TrialRecord(msgspec.Struct, frozen=True, kw_only=True):
     seed: int = 0
     faults: int | None = None
     allowed: Allowed = NOTHING
+    allowed_steady: Allowed = ANYTHING
     bounds: Bounds = Bounds(None)
     breaks: tuple[Breaks, ...] = ()
     fence_scope: str | None = None
@@ -85,6 +87,7 @@ class TrialRecord(msgspec.Struct, frozen=True, kw_only=True):
             seed=seed,
             faults=scenario.strikes(instances),
             allowed=design.promise.allowed(scenario.stress),
+            allowed_steady=design.promise.allowed("steady"),
             bounds=design.bounds(timing),
             breaks=design.breaks,
             fence_scope=design.fence_scope,

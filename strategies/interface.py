@@ -86,17 +86,22 @@ class Allowed:
 
     `interrupted`: a fire whose run was killed may stay undone. `overlaps` covers two runs of one
     job at once under forbid, `duplicates` two runs of one fire. `missed` also allows fires skipped
-    for no policy's reason.
+    for no policy's reason. `late` and `early` are judged under "steady" only: a fault makes fires
+    late by nature, and a clock that steps makes them early.
     """
 
     duplicates: bool = False
     overlaps: bool = False
     missed: bool = False
     interrupted: bool = False
+    late: bool = False
+    early: bool = False
 
 
 NOTHING = Allowed()
-ANYTHING = Allowed(duplicates=True, overlaps=True, missed=True, interrupted=True)
+ANYTHING = Allowed(
+    duplicates=True, overlaps=True, missed=True, interrupted=True, late=True, early=True
+)
 
 
 @dataclass(frozen=True)

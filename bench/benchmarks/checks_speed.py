@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from bench.checks.columns import (
     NO_END,
+    NO_FENCE,
     SUCCEEDED,
     Calls,
     Columns,
@@ -61,6 +62,7 @@ def made_up(runs: int, seed: int = 1) -> Columns:
             start_s=start_s[order],
             end_s=end_s,
             status=status,
+            fence=np.full(len(job), NO_FENCE, np.int64),
         ),
         until_s=BEGIN_MS / 1000 + ticks + 10,
     )

@@ -18,6 +18,7 @@ Bools = npt.NDArray[np.bool_]
 
 # How a run ended; NO_END where no line says so.
 NO_END, SUCCEEDED, FAILED, CANCELLED = range(4)
+NO_FENCE = -1
 
 OVERLAP, MISFIRE = range(2)  # reasons of a skip
 RUN_LATEST, RUN_ALL, SKIP = range(3)  # misfire policies
@@ -57,7 +58,10 @@ class Due:
 
 @dataclass(frozen=True)
 class Runs:
-    """One row per run. `end_s` is NaN and `status` NO_END where no end was recorded."""
+    """One row per run. `end_s` is NaN and `status` NO_END where no end was recorded.
+
+    `fence` is NO_FENCE where the run has none.
+    """
 
     job: Codes
     due_ms: Ints
@@ -65,6 +69,7 @@ class Runs:
     start_s: Floats
     end_s: Floats
     status: Bytes
+    fence: Ints
 
 
 @dataclass(frozen=True)

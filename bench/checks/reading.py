@@ -19,6 +19,7 @@ from bench.checks.columns import (
     LOST,
     MISFIRE,
     NO_END,
+    NO_FENCE,
     OVERLAP,
     RELEASED,
     RUN_ALL,
@@ -201,6 +202,7 @@ class _Reader:
             start_s=self.floats("run-started", "t"),
             end_s=end_s,
             status=status,
+            fence=self.ints("run-started", "fence", NO_FENCE),
         )
         named = pa.array(self.strings("fault-began", "run"), pa.string())
         rows = pc.index_in(named, value_set=started).to_pylist()

@@ -7,6 +7,7 @@ from written_histories import Story
 
 import bench.judge
 from bench.errors import Exit, InvalidResults
+from bench.events import encode
 from bench.history import to_table
 from bench.judge import judge, judge_file, judge_path, summary
 from bench.record import TrialRecord
@@ -66,6 +67,47 @@ def test_a_failover_beyond_the_bound_breaks_a_promise():
     assert {broken.promise for broken in judgement.verdict.broken} == {
         "failover in time", "recovery in time",
     }  # fmt: skip
+
+
+def killed_holder(last_due, other="i2"):
+    """i1 is killed in a run at 10.2 and nothing runs any more; fires go on until `last_due`."""
+    story = Story(until=30.0).job().due(*range(10, last_due + 1)).run(10.0, 10.0)
+    return story.ready("i1", other).fault(10.2, target="holder", run="i1:1", job="report")
+
+
+def crash_record(**more):
+    return TrialRecord(
+        strategy="s", scenario="crash", stress="crash", allowed=ANYTHING,
+        bounds=Bounds(2.1, 3.0), **more,
+    )  # fmt: skip
+
+
+def in_time(judgement):
+    return {broken.promise for broken in judgement.verdict.broken}
+
+
+def test_nobody_taking_over_breaks_a_promise():
+    judgement = judge(to_table(killed_holder(20).events), crash_record())
+    assert in_time(judgement) == {"failover in time", "recovery in time"}
+
+
+def test_nobody_is_blamed_where_there_was_no_time_or_nobody_left():
+    early = killed_holder(12).phases(done=12.5)
+    assert in_time(judge(to_table(early.events), crash_record())) == set()
+    alone = killed_holder(20, other="i1")
+    assert in_time(judge(to_table(alone.events), crash_record())) == set()
+
+
+def test_a_control_may_leave_what_it_had_to_nobody():
+    judgement = judge(to_table(killed_holder(20).events), crash_record(kind="control"))
+    assert in_time(judgement) == set()
+
+
+def test_the_history_of_another_scheduler_is_not_judged_by_lateness(tmp_path):
+    path = tmp_path / "late.jsonl"
+    late = Story().job().due(10.0).run(10.0, 11.0, 11.1)
+    path.write_bytes(b"\n".join(encode(event) for event in late.events))
+    assert judge_file(path).verdict.status == "ok"
 
 
 def test_a_check_that_crashes_makes_the_verdict_unknown(monkeypatch):

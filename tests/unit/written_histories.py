@@ -65,10 +65,15 @@ class Story:
         status: str = "succeeded",
         instance: str = "i1",
         job: str = "report",
+        fence: int | None = None,
     ) -> "Story":
         self._runs += 1
         run = f"{instance}:{self._runs}"
-        self.add(RunStarted(t=at(start), instance=instance, run=run, job=job, due_ms=ms(due)))
+        self.add(
+            RunStarted(
+                t=at(start), instance=instance, run=run, job=job, due_ms=ms(due), fence=fence
+            )
+        )
         if end is not None:
             self.add(RunEnded(t=at(end), instance=instance, run=run, status=status))
         return self
