@@ -22,6 +22,7 @@ from strategies.notes import (
 )
 
 FORMAT_VERSION = 1
+PROBE_MEAN_S = 0.02  # between the wake-ups of the probe, on average
 
 
 class History(Event):

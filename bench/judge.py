@@ -31,6 +31,7 @@ from bench.record import RESULTS_VERSION, TrialRecord
 from strategies.interface import Allowed
 
 Status = Literal["ok", "broken", "invalid", "unknown"]
+PLATFORMS = {"kubernetes"}  # services that decide in place of the instances, which only run
 SHOWN = 5  # fires named in a summary, of those that stand in the verdict
 
 _UNREMARKABLE = (Outcome.ON_TIME, Outcome.PENDING)
@@ -146,7 +147,9 @@ class _Versioned(msgspec.Struct):
 
 
 def _verdict(columns: Columns, judged: Judged, metrics: Metrics, record: TrialRecord) -> Verdict:
-    reasons = [*record.problems, *invalid_reasons(columns, judged.fires, record.faults)]
+    coordinates = bool(set(record.services) - PLATFORMS)
+    found = invalid_reasons(columns, judged.fires, record.faults, coordinates=coordinates)
+    reasons = [*record.problems, *found]
     broken = broken_promises(columns, judged, record.allowed, _scope(record))
     measured = _measured(columns, metrics, record)
     broken += broken_bounds(record.stress, measured, _bounds(metrics))

@@ -24,6 +24,7 @@ from bench.checks.columns import (
     Ints,
 )
 from bench.checks.exposure import exposed
+from bench.checks.lag import lag_p99_s
 from bench.checks.outcomes import TAKES_OVER, Judged, Outcome
 from bench.checks.skips import periods_s
 from bench.checks.validity import hit, leads
@@ -130,7 +131,7 @@ def measure(columns: Columns, judged: Judged, bounds: Bounds) -> Metrics:
         cpu_ms_per_fire=_thousand(_per_fire(columns, judged, CPU)),
         rss_mb=max((line.counts.get("rss_mb", 0.0) for line in columns.counters), default=0)
         or None,
-        lag_p99_ms=_thousand(quantile(columns.lags_s.tolist(), 0.99)),
+        lag_p99_ms=_thousand(lag_p99_s(columns)),
     )
 
 

@@ -10,10 +10,8 @@ import signal
 import sys
 from pathlib import Path
 
-from bench.events import Lag
+from bench.events import PROBE_MEAN_S, Lag
 from bench.recorder import Recorder, host_clock
-
-MEAN_S = 0.02
 
 
 async def watch(events: Path, offset_s: float, seed: int) -> None:
@@ -24,7 +22,7 @@ async def watch(events: Path, offset_s: float, seed: int) -> None:
     stop = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stop.set)
     while not stop.is_set():
-        due_s = loop.time() + rng.uniform(0.5, 1.5) * MEAN_S
+        due_s = loop.time() + rng.uniform(0.5, 1.5) * PROBE_MEAN_S
         await asyncio.sleep(due_s - loop.time())
         recorder.record(Lag(lag_s=max(0.0, loop.time() - due_s)))
 

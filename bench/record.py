@@ -28,7 +28,8 @@ class TrialRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     `allowed_steady` is what may happen to fires that no fault could have touched. `faults` is how
     many the scenario plans; `problems` are the runner's own reasons why the trial is invalid;
-    `attempts` counts how often it was tried until it was kept; `command` repeats it.
+    `attempts` counts how often it was tried until it was kept; `command` repeats it. `services` are
+    those that the design talks to; none are known of a record that does not name them.
     """
 
     version: int = RESULTS_VERSION
@@ -48,6 +49,7 @@ class TrialRecord(msgspec.Struct, frozen=True, kw_only=True):
     bounds: Bounds = Bounds(None)
     breaks: tuple[Breaks, ...] = ()
     fence_scope: str | None = None
+    services: tuple[str, ...] = ()
     family: str = ""
     attempts: int = 1
     problems: tuple[str, ...] = ()
@@ -91,6 +93,7 @@ class TrialRecord(msgspec.Struct, frozen=True, kw_only=True):
             bounds=design.bounds(timing),
             breaks=design.breaks,
             fence_scope=design.fence_scope,
+            services=design.services,
             family=design.family,
             attempts=attempts,
             problems=tuple(problems),

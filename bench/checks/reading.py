@@ -291,7 +291,7 @@ class _Reader:
                 t=line["t"],
                 asked_s=line["asked_s"] or line["t"],
                 heal_s=healed.get(line["id"]),
-                died_s=self._killed_s(line["instance"], line["t"]),
+                died_s=self._killed_s(line["instance"], line["asked_s"] or line["t"]),
                 own_events=self._own_events(line["instance"], line["t"], asked.get(line["id"])),
             )
             for line in began

@@ -1,16 +1,17 @@
 """Whether a trial measured what it was meant to measure: every reason why it did not.
 
 A trial is invalid unless each fault hit the instance it was aimed at while that held, at least
-95 % of the intended load was offered, the harness's own lag stayed small, the services were
-healthy before, and no instance ended by an error or died without a fault.
+95 % of the intended load was offered, all instances took part in it, the harness's own lag stayed
+small, the services were healthy before, and no instance ended by an error or died without a fault.
 """
 
 from collections.abc import Iterator
 
 import numpy as np
 
-from bench.checks.columns import GRANTED, Columns, Fault, Floats
+from bench.checks.columns import GRANTED, Bools, Columns, Fault, Floats
 from bench.checks.fires import FireTable
+from bench.checks.lag import lag_p99_s, lags_under_load_s
 
 OFFERED = 0.95
 LAG_LEASES = 1 / 20  # p99 of the probe's lag, in leases
@@ -19,13 +20,21 @@ SOON_S = 1.0  # after a kill its victim must have been seen dead
 STILL = ("kill", "pause")  # under these a process writes nothing
 HOLDERS = ("holder",)
 LEADERS = ("leader",)
+ANSWERED = (".won", ".lost", ".ok")  # counted calls that reached the service
+SHOWS_LEASES = 1 / 2  # within it every instance confirms its place: it does so 3 times a lease
 
 
-def invalid_reasons(columns: Columns, fires: FireTable, faults: int | None = None) -> list[str]:
-    """One line per reason; empty for a valid trial. `faults` is how many the scenario plans."""
+def invalid_reasons(
+    columns: Columns, fires: FireTable, faults: int | None = None, *, coordinates: bool = False
+) -> list[str]:
+    """One line per reason; empty for a valid trial. `faults` is how many the scenario plans.
+
+    `coordinates` says that the design's instances talk to a service to decide who runs a fire.
+    """
     return [
         *_faults_missed(columns, faults),
         *_load_not_offered(columns, fires),
+        *(_idle_instances(columns) if coordinates and not faults else ()),
         *_harness_lagged(columns),
         *_services_unhealthy(columns),
         *_instances_ended(columns),
@@ -113,19 +122,48 @@ def _faulted_before(columns: Columns, instance: int, t: float) -> bool:
     return any(fault.instance == instance and fault.asked_s <= t for fault in columns.faults)
 
 
-def _harness_lagged(columns: Columns) -> Iterator[str]:
-    if not len(columns.lags_s):
-        if columns.header.instances:
-            yield "the probe recorded nothing, so the harness's lag is not known"
+def _idle_instances(columns: Columns) -> Iterator[str]:
+    """Instances that had no part in a load without faults: the fleet was smaller than it seems."""
+    load_s, done_s = columns.phase_s("load"), columns.phase_s("done")
+    if load_s is None or done_s is None or columns.faults:
         return
-    p99_s = float(np.percentile(columns.lags_s, 99))
+    if done_s - load_s < columns.header.lease_s * SHOWS_LEASES:
+        return
+    active = _active(columns, load_s, done_s)
+    for _, instance in columns.ready:
+        if not active[instance]:
+            yield f"{columns.instances[instance]} took no part: it coordinated nothing, ran nothing"
+
+
+def _active(columns: Columns, begin_s: float, end_s: float) -> Bools:
+    """Per instance: whether it made a call that was answered, owned something, or ran a fire."""
+    found = np.zeros(len(columns.instances) + 1, np.bool_)  # the last stands for none
+    calls, owned, runs = columns.calls, columns.ownership, columns.runs
+    for t, instance in (
+        (calls.t, calls.instance),
+        (owned.t, owned.instance),
+        (runs.start_s, runs.instance),
+    ):
+        found[instance[(t >= begin_s) & (t <= end_s)]] = True
+    codes = {name: code for code, name in enumerate(columns.instances)}
+    for line in columns.counters:
+        answered = any(key.endswith(ANSWERED) and n for key, n in line.counts.items())
+        if answered and begin_s <= line.t <= end_s:
+            found[codes.get(line.name, -1)] = True
+    return found
+
+
+def _harness_lagged(columns: Columns) -> Iterator[str]:
+    p99_s = lag_p99_s(columns)
+    if p99_s is None:
+        if columns.header.instances:
+            where = " under load" if len(columns.lags_s) else ""
+            yield f"the probe recorded nothing{where}, so the harness's lag is not known"
+        return
     limit_s = columns.header.lease_s * LAG_LEASES
     if p99_s >= limit_s:
         yield f"the harness lagged {p99_s * 1000:.0f} ms (p99), the limit is {limit_s * 1000:.0f}"
-    load_s, done_s = columns.phase_s("load"), columns.phase_s("done")
-    under_load = columns.lags_t >= (np.inf if load_s is None else load_s)
-    under_load &= columns.lags_t <= (np.inf if done_s is None else done_s)
-    stall_s = float(columns.lags_s[under_load].max(initial=0.0))
+    stall_s = float(lags_under_load_s(columns).max())
     if stall_s >= columns.header.lease_s * STALL_LEASES:
         yield f"the machine stood still for {stall_s:.2f} s, a quarter of the lease or more"
 

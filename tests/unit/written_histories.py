@@ -109,7 +109,7 @@ class Story:
     def phases(self, **times: float) -> "Story":
         return self.add(*(Phase(t=at(t), name=name) for name, t in times.items()))
 
-    def probe(self, *lags_s: float, t: float = 1) -> "Story":
+    def probe(self, *lags_s: float, t: float = 10) -> "Story":
         return self.add(*(Lag(t=at(t), instance="probe", lag_s=lag) for lag in lags_s))
 
     def add(self, *events: Event) -> "Story":
