@@ -139,6 +139,11 @@ def _valid(trials: Sequence[Judgement]) -> list[Judgement]:
 def _made(record: TrialRecord) -> set[str]:
     """The promises that a trial's design makes there, as verdicts name them."""
     made = {name for name, field in _PROMISES.items() if not getattr(record.allowed, field)}
+    if made and record.stress == "steady":
+        lateness = {"none late": "late", "none early": "early"}
+        made |= {name for name, field in lateness.items() if not getattr(record.allowed, field)}
+    if made and record.fence_scope is not None:
+        made.add("fences grow")
     if record.stress in TIMED:
         bounds = {"failover": record.bounds.failover_s, "recovery": record.bounds.recovery_s}
         made |= {f"{name} in time" for name, bound in bounds.items() if bound is not None}

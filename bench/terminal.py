@@ -15,7 +15,7 @@ STYLE = {
     "unknown": "magenta",
     "not-run": "dim",
 }
-LABEL = 18  # columns for "  scenario NxM"
+LABEL = 18  # columns for "  scenario NxM", more where a scenario's name is longer
 
 LEGEND = """\
 dup, over, miss: fires run twice, overlapping another run, missed; intr: broken
@@ -45,13 +45,18 @@ def print_rows(console: Console, matrix: Sequence[Row]) -> None:
 
 
 def _print(console: Console, matrix: Sequence[Row], columns: Sequence[Column]) -> None:
-    head = " " * LABEL + "".join(f"{name:>{width}}" for name, width, _ in columns)
+    width = max([LABEL, *(len(_label(row)) for row in matrix)])
+    head = " " * width + "".join(f"{name:>{width}}" for name, width, _ in columns)
     console.print(Text(head, style="bold"), soft_wrap=True)
-    for line in _lines(matrix, columns):
+    for line in _lines(matrix, columns, width):
         console.print(line, soft_wrap=True)
 
 
-def _lines(matrix: Sequence[Row], columns: Sequence[Column]) -> Iterator[Text]:
+def _label(row: Row) -> str:
+    return f"  {row.scenario:<9} {row.instances}x{row.jobs}"
+
+
+def _lines(matrix: Sequence[Row], columns: Sequence[Column], label: int) -> Iterator[Text]:
     strategy, kind = "", ""
     for row in matrix:
         if row.kind == "control" != kind:
@@ -60,8 +65,7 @@ def _lines(matrix: Sequence[Row], columns: Sequence[Column]) -> Iterator[Text]:
         if row.strategy != strategy:
             strategy = row.strategy
             yield Text(strategy)
-        size = f"{row.instances}x{row.jobs}"
-        line = Text(f"  {row.scenario:<9}{size}".ljust(LABEL))
+        line = Text(_label(row).ljust(label))
         for name, width, show in columns:
             style = STYLE[row.status] if name == "status" else ""
             line.append(f"{show(row):>{width}}", style=style)
@@ -102,8 +106,8 @@ FAILURES: Sequence[Column] = (
     ("miss", 5, _count("missed_fires")),
     ("intr", 5, _count("interrupted_fires")),
     ("stale", 6, _count("stale_effects")),
-    ("failover", 10, _pair("failover_p50_s", "failover_max_s")),
-    ("recovery", 10, _pair("recovery_p50_s", "recovery_max_s")),
+    ("failover", 9, _pair("failover_p50_s", "failover_max_s")),
+    ("recovery", 9, _pair("recovery_p50_s", "recovery_max_s")),
 )
 COSTS: Sequence[Column] = (
     ("winner ms", 12, _pair("overhead_p50_ms", "overhead_p99_ms")),
