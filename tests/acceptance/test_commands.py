@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from conftest import Shell
+from shell import Shell
 
 pytestmark = pytest.mark.slow
 

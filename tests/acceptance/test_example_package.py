@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import Shell
+from shell import Shell
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "coordbench-flock"
 

@@ -6,7 +6,7 @@ import subprocess
 import time
 
 import pytest
-from conftest import Shell, wait_for
+from shell import Shell, wait_for
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow]
 

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import Shell
+from shell import Shell
 
 from bench.matrix import COLUMNS
 from bench.settings import QUICK_STRATEGIES
