@@ -75,9 +75,10 @@ def run_check(path: Path) -> int:
     if (path / "config.json").is_file():
         results = Results.open(path)
         judged = list(results.judge_again())
-        print_rows(console, results.write_matrix())
+        matrix = results.write_matrix()
+        print_rows(console, matrix)
         codes = [one.exit_code for one in judged if one.record.kind != "control"]
-        return _worst([*codes, verdict(results.rows())[0]])
+        return _worst([*codes, verdict(matrix)[0]])
     judgement = judge_path(path)
     for line in summary(judgement):
         console.print(line, markup=False, soft_wrap=True)
@@ -161,8 +162,8 @@ async def _until_signalled(bench: Bench) -> None:
 
 def _finish(bench: Bench, results: Results) -> list[Row]:
     cells = {
-        plan.record().cell: NotRun(plan.record().cell, why)
-        for plan in bench.plans
+        cell: NotRun(cell, why)
+        for cell, plan in ((plan.record().cell, plan) for plan in bench.plans)
         if (why := bench.why_not(plan))
     }
     results.keep_not_run(cells.values())

@@ -77,9 +77,9 @@ class Recorder:
         os.close(self._file)
 
 
-def resident_mb(pid: int | str = "self") -> float:
-    """Resident memory of a process in MiB (proc(5), statm)."""
-    with open(f"/proc/{pid}/statm", "rb") as statm:
+def resident_mb() -> float:
+    """This process's resident memory in MiB (proc(5), statm)."""
+    with open("/proc/self/statm", "rb") as statm:
         return int(statm.read().split()[1]) * PAGE_MB
 
 

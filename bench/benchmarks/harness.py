@@ -13,12 +13,14 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench.events import Counters, InstanceReady, Lag, Phase, RunStarted, decode
+from bench.checks.lag import lag_p99_s
+from bench.checks.reading import columns
+from bench.events import Counters, InstanceReady, Phase, RunStarted, decode
+from bench.history import to_table
 from bench.leftovers import Registration
 from bench.recorder import Recorder, host_clock
 from bench.scenarios import scenario
 from bench.services import provide
-from bench.stats import quantile
 from bench.trial import Plan, conduct
 from bench.workload import default_workload, period_for
 from strategies.catalogue import design
@@ -89,9 +91,8 @@ def memory_mb(events: list[Event]) -> float:
 
 
 def lag_p99_ms(events: list[Event]) -> float:
-    """The probe's lag, p99 in milliseconds."""
-    lags = [event.lag_s * 1000 for event in events if isinstance(event, Lag)]
-    return quantile(lags, 0.99) or 0.0
+    """The probe's lag under load, p99 in milliseconds, as a trial is judged by it."""
+    return 1000 * (lag_p99_s(columns(to_table(events))) or 0.0)
 
 
 def main() -> None:
