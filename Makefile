@@ -63,9 +63,9 @@ clean: $(VENV)/bench.stamp  ## end and remove what an earlier crash left behind
 	@$(BIN)/coordbench clean
 
 requirements: $(VENV)/uv.stamp  ## pin the newest versions that pyproject.toml allows
-	@for set in bench:embedded dev:dev; do \
+	@for set in bench:embedded notebooks:embedded,notebooks dev:dev; do \
 	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	    --no-emit-index-url --upgrade --extra "$${set#*:}" \
+	    --no-emit-index-url --upgrade $$(echo ",$${set#*:}" | sed 's/,/ --extra /g') \
 	    --custom-compile-command "make requirements" \
 	    pyproject.toml requirements/build.in -o "requirements/$${set%:*}.txt" || exit; \
 	done
