@@ -8,7 +8,7 @@ import tomllib
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -38,7 +38,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     `sizes` are those of `steady`, `fault_sizes` those of every other scenario. Controls run at
     the first size of each, in `steady` and in the scenario that must break them. `workload` names
-    a TOML file that replaces the default jobs; M is then what the file says.
+    a TOML file that replaces the default jobs; M is then what the file says. With `parts` the
+    bench is the union of theirs: each is these settings with its own fields instead.
     """
 
     profile: str = "quick"
@@ -54,6 +55,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     controls: bool = True
     workload: str | None = None
     services: dict[str, str] = {}
+    parts: list[dict[str, Any]] = []
 
 
 QUICK_STRATEGIES = [
@@ -114,6 +116,11 @@ def settings_from(
     """
     settings = profile(profile_name)
     changes = {name: value for name, value in asked.items() if value is not None}
+    named = [strategies, scenarios, instances, jobs, changes]
+    if settings.parts and any(one not in (None, [], {}) for one in named):
+        raise BadArguments(
+            f"profile {profile_name} has parts, which options cannot change: change a copy of it"
+        )
     if strategies:
         changes = {"controls": False, **changes, "strategies": strategies}
     if scenarios:
@@ -134,6 +141,15 @@ def settings_from(
 
 def check_settings(settings: Settings) -> Settings:
     """Raise BadArguments naming the first value that cannot be used; the settings, completed."""
+    if settings.parts:
+        for number, part in enumerate(settings.parts, 1):
+            try:
+                check_settings(_part(settings, part))
+            except (BadArguments, msgspec.ValidationError) as error:
+                raise BadArguments(
+                    f"part {number} of profile {settings.profile}: {error}"
+                ) from error
+        return settings
     names = settings.strategies or [
         name for name, one in designs().items() if one.kind != "control"
     ]
@@ -166,10 +182,21 @@ def known_design(name: str) -> Design:
 
 
 def plans(settings: Settings) -> Iterator[Plan]:
-    """Every trial of a bench, in the order of its matrix."""
+    """Every trial of a bench, in the order of its matrix; one that two parts ask for, once."""
+    if settings.parts:
+        parts = [check_settings(_part(settings, part)) for part in settings.parts]
+        asked = (one for part in parts for one in plans(part))
+        yield from {(one.record().cell, one.k): one for one in asked}.values()
+        return
     for name, scenario_name, size in cells(settings):
         for k in range(1, settings.trials + 1):
             yield plan(settings, name, scenario_name, size, k)
+
+
+def _part(settings: Settings, part: dict[str, Any]) -> Settings:
+    """The settings with what a part says instead; raises msgspec.ValidationError."""
+    whole: dict[str, Any] = msgspec.to_builtins(settings)
+    return msgspec.convert({**whole, "parts": [], **part}, Settings)
 
 
 def cells(settings: Settings) -> Iterator[tuple[str, str, Size]]:

@@ -210,7 +210,7 @@ def _asked(config: dict[str, Any]) -> list[tuple[str, str]]:
     names = {
         "profile": "profile", "trials": "trials per cell", "sizes": "sizes (N x M)",
         "fault_sizes": "sizes under faults", "period_s": "period, s", "timing": "timing",
-        "lease_s": "lease, s", "seed": "seed", "workload": "workload",
+        "lease_s": "lease, s", "seed": "seed", "workload": "workload", "parts": "in parts",
     }  # fmt: skip
     return [(words, _said(config[key])) for key, words in names.items() if config.get(key)]
 

@@ -5,13 +5,17 @@ from pathlib import Path
 import pytest
 
 from bench.errors import BadArguments
-from bench.settings import QUICK_STRATEGIES, Size, cells, check_settings, plans, profile
+from bench.settings import QUICK_STRATEGIES, Settings, Size, cells, check_settings, plans, profile
 from bench.settings import settings_from as settings_from_options
 
 
 def asked(**options: object) -> object:
     options = {"strategies": [], "scenarios": []} | options
     return settings_from_options(options.pop("profile", "quick"), **options)  # type: ignore[arg-type]
+
+
+def settings_from(profile_name: str, **options: object) -> Settings:
+    return settings_from_options(profile_name, strategies=[], scenarios=[], **options)  # type: ignore[arg-type]
 
 
 def test_the_quick_profile_has_the_reference_strategies_under_four_scenarios() -> None:
@@ -101,3 +105,54 @@ def test_a_profile_file_is_named_after_itself(tmp_path: Path) -> None:
     file.write_text("strategies = ['quartz']\n[[sizes]]\ninstances = 2\njobs = 4\n")
     settings = profile(str(file))
     assert (settings.profile, settings.sizes) == ("mine", (Size(2, 4),))
+
+
+PARTS = """
+trials = 2
+controls = false
+[[parts]]
+strategies = ["redis-lock", "quartz"]
+scenarios = ["steady", "crash"]
+[[parts]]
+strategies = ["quartz"]
+scenarios = ["crash"]
+trials = 3
+[[parts]]
+strategies = ["quartz"]
+scenarios = ["crash"]
+timing = "vendor"
+"""
+
+
+def in_parts(directory: Path, text: str) -> str:
+    (directory / "mine.toml").write_text(text)
+    return str(directory / "mine.toml")
+
+
+def test_a_bench_in_parts_is_their_union_and_runs_a_trial_of_two_parts_once(tmp_path: Path) -> None:
+    found = [
+        (plan.design.name, plan.scenario.name, plan.timing.profile, plan.k)
+        for plan in plans(settings_from(in_parts(tmp_path, PARTS)))
+    ]
+    assert len(found) == len(set(found)) == 2 * 2 * 2 + 1 + 2
+    assert ("quartz", "crash", "equal", 3) in found
+    assert ("quartz", "crash", "vendor", 2) in found
+    assert ("redis-lock", "crash", "equal", 3) not in found
+
+
+def test_a_wrong_part_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BadArguments, match=r"part 2 of profile mine: .*redis-lokc.*redis-lock"):
+        settings_from(in_parts(tmp_path, PARTS.replace('["quartz"]', '["redis-lokc"]', 1)))
+    with pytest.raises(BadArguments, match=r"part 2 of profile mine: .*trails"):
+        settings_from(in_parts(tmp_path, PARTS.replace("trials = 3", "trails = 3")))
+
+
+def test_options_do_not_silently_miss_a_bench_in_parts(tmp_path: Path) -> None:
+    with pytest.raises(BadArguments, match="has parts, which options cannot change"):
+        settings_from(in_parts(tmp_path, PARTS), trials=1)
+
+
+def test_the_published_profile_can_be_run() -> None:
+    published = list(plans(settings_from("published/published.toml")))
+    assert {plan.timing.profile for plan in published} == {"equal", "vendor"}
+    assert {(plan.instances, len(plan.workload.jobs)) for plan in published} >= {(30, 100), (3, 10)}
