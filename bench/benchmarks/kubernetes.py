@@ -39,7 +39,7 @@ from strategies.cronjob.manifests import Concurrency, Settings
 from strategies.cronjob.strategy import CronJobStrategy
 from strategies.kubernetes.api import KubernetesApi
 from strategies.model import Cron, Every, Job, Timing
-from strategies.notes import Event, Granted
+from strategies.notes import Event, Granted, Skipped
 
 EVERY_MINUTE = Cron("* * * * *")
 E = TypeVar("E", bound=Event)
@@ -57,16 +57,20 @@ class Scene:
     namespace: str = field(default_factory=lambda: f"cb_{secrets.token_hex(4)}")
     offset_s: float = field(default_factory=epoch_offset)
     told: list[Platform] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
     processes: dict[str, asyncio.subprocess.Process] = field(default_factory=dict)
 
     def clock(self) -> float:
         """The scene's clock: host monotonic, reading as seconds since 1970."""
         return host_clock(self.offset_s)()
 
-    def tell(self, event: Platform) -> None:
+    def tell(self, event: Platform | Skipped) -> None:
         """Keep what the platform did, with its time."""
         event.t = self.clock()
-        self.told.append(event)
+        if isinstance(event, Skipped):
+            self.skipped.append(event)
+        else:
+            self.told.append(event)
 
     def history(self, kind: type[E]) -> list[E]:
         """The events of one kind that the processes have written, in time order."""

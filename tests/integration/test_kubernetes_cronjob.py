@@ -4,7 +4,7 @@ import asyncio
 import random
 import secrets
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,7 +26,7 @@ from strategies.errors import ScheduleError
 from strategies.kubernetes.api import KubernetesApi
 from strategies.kubernetes.errors import NotFound, Refused
 from strategies.model import Cron, Job, Timing
-from strategies.notes import Event
+from strategies.notes import Event, Skipped
 
 pytestmark = pytest.mark.servers
 
@@ -44,6 +44,7 @@ class Trial:
     namespace: str = field(default_factory=lambda: f"cb_{secrets.token_hex(4)}")
     agents: dict[str, asyncio.subprocess.Process] = field(default_factory=dict)
     told: list[Platform] = field(default_factory=list)
+    skipped: list[Skipped] = field(default_factory=list)
     offset_s: float = field(default_factory=epoch_offset)
 
     @property
@@ -69,9 +70,12 @@ class Trial:
                 await asyncio.sleep(0.02)
             return given
 
-    def tell(self, event: Platform) -> None:
+    def tell(self, event: Platform | Skipped) -> None:
         event.t = self.clock()
-        self.told.append(event)
+        if isinstance(event, Skipped):
+            self.skipped.append(event)
+        else:
+            self.told.append(event)
 
     def times(self, what: str) -> list[float]:
         return [event.t for event in self.told if event.what == what]
@@ -94,10 +98,12 @@ class Trial:
 
 
 @asynccontextmanager
-async def trial(plane: ControlPlane, folder: Path, work: Work) -> AsyncIterator[Trial]:
-    made = Trial(plane, folder, {"report": work})
+async def trial(
+    plane: ControlPlane, folder: Path, work: Work, *, long: Work = Work(0), jobs: Sequence[Job] = ()
+) -> AsyncIterator[Trial]:
+    made = Trial(plane, folder, {"report": work, "long": long})
     admin = plane.url_for(access.ADMIN)
-    async with observing(admin, made.namespace, made.tell, random.Random(0)):
+    async with observing(admin, made.namespace, made.tell, random.Random(0), jobs):
         try:
             yield made
         finally:
@@ -112,9 +118,16 @@ async def fire_now(made: Trial, job: Job) -> None:
     """Make a Job from the CronJob as the controller would, without waiting for the minute."""
     manifest = cron_job(job, made.place, Settings(toleration_s=0))
     minute = int(made.clock()) // 60
-    body = {"metadata": {"name": f"{job.name}-{minute}"}, "spec": manifest.spec.job_template.spec}
+    batch = f"/apis/batch/v1/namespaces/{made.place}"
     async with KubernetesApi(made.plane.url_for(access.ADMIN), timeout_s=5) as api:
-        await api.create(f"/apis/batch/v1/namespaces/{made.place}/jobs", body)
+        owner = (await api.get(f"{batch}/cronjobs/{job.name}", dict[str, Any]))["metadata"]["uid"]
+        reference = {
+            "apiVersion": "batch/v1", "kind": "CronJob", "name": job.name, "uid": owner,
+            "controller": True,
+        }  # fmt: skip
+        meta = {"name": f"{job.name}-{minute}", "ownerReferences": [reference]}
+        body = {"metadata": meta, "spec": manifest.spec.job_template.spec}
+        await api.create(f"{batch}/jobs", body)
 
 
 async def exists(plane: ControlPlane, path: str) -> bool:
@@ -164,21 +177,34 @@ async def test_every_job_becomes_a_cron_job_and_all_of_it_can_be_removed(
 
 
 @pytest.mark.slow
-async def test_a_fire_of_the_minute_runs_once_and_knows_what_it_is(
+async def test_a_fire_of_the_minute_runs_once_and_one_that_forbid_holds_back_is_said_to_be(
     control_plane: ControlPlane, tmp_path: Path
 ) -> None:
-    """The only test that waits for a real minute; the pod's fire is held against its Job's."""
-    async with trial(control_plane, tmp_path, Work(0.2)) as made:
-        await made.strategy().prepare([Job(name="report", schedule=EVERY_MINUTE)])
+    """The only test that waits for a real minute; the pod's fire is held against its Job's.
+
+    Beside it a Job of another CronJob is open over the minute: its next fire waits until then.
+    """
+    jobs = [Job(name=name, schedule=EVERY_MINUTE) for name in ("report", "long")]
+    over_the_minute = Work(5.0)
+    async with trial(control_plane, tmp_path, Work(0.2), long=over_the_minute, jobs=jobs) as made:
+        await asyncio.sleep(max(0.0, 61 - made.clock() % 60) if made.clock() % 60 > 45 else 0)
+        await made.strategy().prepare(jobs)
         await made.start_nodes(2)
-        await made.until(lambda: made.times("job-complete"), 80)
-        [started], [ended] = made.history(RunStarted), made.history(RunEnded)
-        assert ended.status == "succeeded"
-        assert started.job == "report"
-        assert started.due_ms % 60_000 == 0
-        assert 0 <= started.t - started.due_ms / 1000 < 2
+        await asyncio.sleep(57 - made.clock() % 60)
+        await fire_now(made, jobs[1])
+        await made.until(lambda: len(made.history(RunStarted)) == 3, 20)
+        by_hand, report, held = sorted(made.history(RunStarted), key=lambda run: run.t)
+        assert (by_hand.job, report.job, held.job) == ("long", "report", "long")
+        assert report.due_ms == held.due_ms == by_hand.due_ms + 60_000
+        assert 0 <= report.t - report.due_ms / 1000 < 2
+        assert [(one.job, one.due_ms, one.reason) for one in made.skipped] == [
+            ("long", held.due_ms, "overlap")
+        ]
+        ended = {one.run: one for one in made.history(RunEnded)}
+        assert by_hand.t < made.skipped[0].t < ended[by_hand.run].t < held.t
+        assert ended[report.run].status == "succeeded"
         created = [event for event in made.told if event.what == "job-created"]
-        assert [(event.due_ms, event.reason) for event in created] == [(started.due_ms, "")]
+        assert {event.reason for event in created} == {""}
 
 
 @pytest.mark.slow

@@ -3,12 +3,14 @@
 from bench.events import Platform
 from bench.services.kubernetes.observer import SCHEDULED, Timeline, _Job, fire_of
 from strategies.kubernetes.objects import Condition, Meta, Node, NodeStatus, Pod, PodSpec, PodStatus
+from strategies.notes import Skipped
 
 
 def told() -> tuple[Timeline, list[tuple[str, str]]]:
     events: list[tuple[str, str]] = []
 
-    def tell(event: Platform) -> None:
+    def tell(event: Platform | Skipped) -> None:
+        assert isinstance(event, Platform)
         events.append((event.what, event.reason))
 
     return Timeline(tell), events

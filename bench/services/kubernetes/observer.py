@@ -1,12 +1,13 @@
 """The timeline of a trial on Kubernetes: what its nodes, Jobs and pods went through, and when.
 
 The API's own times are whole seconds, so each change is stamped when its watch tells it, on the
-host's clock; the delay of a watch on loopback is a few milliseconds. The observer only looks.
+host's clock; the delay of a watch on loopback is a few milliseconds. The observer only looks. What
+the CronJob controller leaves out by policy is told too, as skipped fires (`held`).
 """
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import TypeVar
@@ -14,9 +15,12 @@ from typing import TypeVar
 import msgspec
 
 from bench.events import Platform
+from bench.services.kubernetes.held import HELD, ClusterEvent, HeldFires
 from strategies.kubernetes.api import KubernetesApi
 from strategies.kubernetes.follow import Follower
 from strategies.kubernetes.objects import Condition, Meta, Node, Part, Pod
+from strategies.model import Job
+from strategies.notes import Skipped
 
 SCHEDULED = "batch.kubernetes.io/cronjob-scheduled-timestamp"
 JOB_NAME = "batch.kubernetes.io/job-name"
@@ -24,7 +28,7 @@ TRIAL_LABEL = "coordbench.dev/trial"
 CALL_S = 5.0
 
 T = TypeVar("T")
-Tell = Callable[[Platform], None]
+Tell = Callable[[Platform | Skipped], None]
 
 
 class _JobStatus(Part):
@@ -39,8 +43,9 @@ class _Job(Part):
 class Timeline:
     """Turns objects as they change into events, each fact told once: a pure state machine."""
 
-    def __init__(self, tell: Tell) -> None:
+    def __init__(self, tell: Tell, jobs: Sequence[Job] = ()) -> None:
         self._tell = tell
+        self.held = HeldFires(jobs, tell)
         self._told: set[tuple[str, str]] = set()
         self._ready: dict[str, bool] = {}
 
@@ -72,6 +77,7 @@ class Timeline:
         reason = "" if said in (None, due_ms) else f"its annotation says {said}"
         made = Platform(what="job-created", subject=name, job=fire, due_ms=due_ms, reason=reason)
         self._once(key, made)
+        self.held.started(fire, due_ms)
         for condition in job.status.conditions:
             if condition.type in ("Complete", "Failed") and condition.status == "True":
                 what = f"job-{condition.type.lower()}"
@@ -118,11 +124,14 @@ def scheduled_ms(meta: Meta) -> int | None:
 
 @asynccontextmanager
 async def observing(
-    url: str, namespace: str, tell: Tell, rng: random.Random
+    url: str, namespace: str, tell: Tell, rng: random.Random, jobs: Sequence[Job] = ()
 ) -> AsyncIterator[None]:
-    """Tell what happens to the trial in `namespace`; `url` must have the right to look."""
+    """Tell what happens to the trial in `namespace`; `url` must have the right to look.
+
+    With the trial's `jobs` it also tells which of their fires the controller left out.
+    """
     place = namespace.replace("_", "-").lower()
-    timeline = Timeline(tell)
+    timeline = Timeline(tell, jobs)
     async with KubernetesApi(url, timeout_s=CALL_S) as api:
 
         async def follow(
@@ -131,12 +140,18 @@ async def observing(
             async for change in Follower(api, path, query, rng).changes():
                 take(msgspec.json.decode(change.raw, type=kind), gone=change.what == "gone")
 
+        def left_out(event: ClusterEvent, *, gone: bool) -> None:
+            if not gone:
+                timeline.held.event(event)
+
         ours: dict[str, str | int] = {"labelSelector": f"{TRIAL_LABEL}={place}"}
         within = f"namespaces/{place}"
+        said: dict[str, str | int] = {"fieldSelector": f"involvedObject.kind=CronJob,reason={HELD}"}
         looks = [
             asyncio.create_task(follow("/api/v1/nodes", ours, Node, timeline.node)),
             asyncio.create_task(follow(f"/api/v1/{within}/pods", {}, Pod, timeline.pod)),
             asyncio.create_task(follow(f"/apis/batch/v1/{within}/jobs", {}, _Job, timeline.job)),
+            asyncio.create_task(follow(f"/api/v1/{within}/events", said, ClusterEvent, left_out)),
         ]
         try:
             yield
