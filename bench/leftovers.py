@@ -60,6 +60,11 @@ class Registration:
         self._path = folder / f"{os.getpid()}-{uuid.uuid4().hex[:12]}.jsonl"
         self._write({"bench": os.getpid(), "ticks": start_ticks(os.getpid()), "on": machine()})
 
+    @property
+    def path(self) -> Path:
+        """The file it is kept in."""
+        return self._path
+
     def process(self, pid: int, what: str) -> None:
         """Write down a process that this bench has started. `what` names it to a reader."""
         ticks = start_ticks(pid)
@@ -96,13 +101,20 @@ class Registration:
 
 def clean(directory: Path | None = None) -> list[str]:
     """Remove what benches that are gone have left; one line for each thing removed."""
-    removed: list[str] = []
-    for path in sorted((directory or running_directory()).glob("*.jsonl")):
+    found = sorted((directory or running_directory()).glob("*.jsonl"))
+    return [line for path in found for line in clean_one(path) or ()]
+
+
+def clean_one(path: Path) -> list[str] | None:
+    """Remove what the bench of one registration has left; None while that bench may be alive."""
+    try:
         lines = _lines(path)
-        if _may_be_alive(lines):
-            continue
-        removed += _remove(lines)
-        path.unlink(missing_ok=True)
+    except FileNotFoundError:
+        return []  # somebody else was faster
+    if _may_be_alive(lines):
+        return None
+    removed = list(_remove(lines))
+    path.unlink(missing_ok=True)
     return removed
 
 

@@ -20,6 +20,7 @@ from bench.progress import Finding, Progress
 from bench.results import Results
 from bench.services import Service, ServiceUnavailable, provide
 from bench.trial import Plan, conduct
+from bench.watchdog import watched
 
 REPEATS = 3  # how often an invalid trial is repeated
 
@@ -47,6 +48,7 @@ class Bench:
         todo = [plan for plan in self.plans if (plan.record().cell, plan.k) not in kept]
         async with AsyncExitStack() as stack:
             stack.enter_context(self.registration)
+            stack.enter_context(watched(self.registration))
             await self._start_services(stack, todo)
             self._left = [plan for plan in todo if not self.why_not(plan)]
             self.progress.begin(list(self._left), len(self.plans) - len(todo), self._left_s())

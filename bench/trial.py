@@ -173,8 +173,8 @@ async def conduct(
     for folder in (events, logs):
         folder.mkdir(parents=True)
     done = Conduct(plan, events, logs)
-    with _private_directory(registration) as private:
-        trial = _Trial(plan, services, registration, done, private, say, attempt)
+    with private_directory(registration) as private:
+        trial = Trial(plan, services, registration, done, private, say, attempt)
         try:
             async with AsyncExitStack() as stack:
                 await trial.run(stack)
@@ -185,8 +185,8 @@ async def conduct(
     return done
 
 
-class _Trial:
-    """The state shared by a trial's steps."""
+class Trial:
+    """The state shared by a trial's steps; bench.live takes one and lets people act in it."""
 
     def __init__(
         self,
@@ -375,7 +375,7 @@ class _Trial:
             )
         )
         for job in self.jobs:
-            self.recorder.record(_declared(job, plan.design))
+            self.recorder.record(declared(job, plan.design))
             for fire in fires_between(job, job.start_ms - 1, (job.end_ms or 0) - 1):
                 self.recorder.record(Due(job=job.name, due_ms=fire.due_ms))
 
@@ -407,7 +407,7 @@ class _Trial:
 
 
 @contextmanager
-def _private_directory(registration: Registration) -> Iterator[Path]:
+def private_directory(registration: Registration) -> Iterator[Path]:
     """A folder only we can read, for sockets and for configurations, which hold credentials."""
     path = Path(tempfile.mkdtemp(prefix="coordbench-"))
     registration.directory(path)
@@ -417,7 +417,8 @@ def _private_directory(registration: Registration) -> Iterator[Path]:
         shutil.rmtree(path, ignore_errors=True)
 
 
-def _declared(job: Job, design: Design) -> JobDeclared:
+def declared(job: Job, design: Design) -> JobDeclared:
+    """A job and its policies, as the history has them."""
     schedule = job.schedule
     return JobDeclared(
         job=job.name,
