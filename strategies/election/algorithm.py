@@ -4,10 +4,10 @@
    a lease, and a fence (a number that grows with every place).
 2. Whoever has nobody ahead is the leader. The others watch the one place directly ahead of
    theirs, so that the end of a leader wakes one follower and not the herd.
-3. Everybody confirms his place three times a lease. It is trusted until *start of the last
-   confirmed call + lease - margin* on the local monotonic clock; past that, or when the service
-   says that it is gone, the instance steps down, cancels its open runs, and enters anew. A place
-   is never taken up again.
+3. Everybody confirms his place three times a lease (or as the service's rules say). It is trusted
+   until *start of the last confirmed call + lease - margin* on the local monotonic clock; past
+   that, or when the service says that it is gone, the instance steps down, cancels its open runs,
+   and enters anew. A place is never taken up again.
 4. A leader reads the fire log: each job's last begun fire. Fires that came due since then and
    were not begun are run late, as the job's misfire policy says.
 5. It sleeps until the next due time of each job and writes the fire into the log, in one

@@ -49,6 +49,11 @@ class Candidacy:
         """The monotonic time after which the place may be somebody else's."""
         return self._asked_s + self.place.ttl_s * (1 - MARGIN)
 
+    @property
+    def renew_s(self) -> float:
+        """From one confirmation to the next: three times a lease, or as the service's rule says."""
+        return self.place.renew_s or self.place.ttl_s / RENEWALS
+
     def trusted(self) -> bool:
         """Whether the place is certainly ours now; if not, it is given up for good."""
         if not self.lost.is_set() and self._member.clock.monotonic() >= self.trusted_until_s:
@@ -117,9 +122,9 @@ class Candidacy:
             await asyncio.gather(keeping, working, return_exceptions=True)
 
     async def _keep(self) -> None:
-        """Confirm the place three times a lease until it is lost."""
+        """Confirm the place every `renew_s` until it is lost."""
         monotonic = self._member.clock.monotonic
-        next_s = self._asked_s + self.place.ttl_s / RENEWALS
+        next_s = self._asked_s + self.renew_s
         while self.trusted():
             await _within(min(next_s, self.trusted_until_s) - monotonic(), self.lost.wait())
             if self.trusted():
@@ -137,7 +142,7 @@ class Candidacy:
             self._asked_s = asked_s
         else:
             self.lose("renewal refused")
-        return asked_s + self.place.ttl_s / RENEWALS
+        return asked_s + self.renew_s
 
     async def leave(self) -> None:
         """Give the place up, as far as the service can be reached."""

@@ -8,8 +8,9 @@
    own monotonic clock since it was first seen so. There is no line: the first write wins.
 3. The fence is leaseTransitions, which every change of holder raises by one. A place is the
    candidature for the next term; when somebody else gets that term, the place is gone.
-4. The holder renews. After the renew deadline without success it steps down, a third of the lease
-   before anybody may take over.
+4. The holder renews once a retry period, without jitter. After the renew deadline without success
+   it steps down, a third of the lease before anybody may take over. A conflict with another
+   holder's write is the end of the term at once.
 5. Told to go, it empties holderIdentity, so that nobody has to wait for the lease.
 
 The fire log is an annotation of the same object. Kubernetes has no transaction over two objects;
@@ -144,7 +145,8 @@ class LeaseElection:
             record = await self._look()
         key = f"{name}_{self._rng.getrandbits(64):016x}"
         # A place is trusted for its TTL less the margin: that is to be the renew deadline.
-        return Place(key, record.transitions + 1, self._timing.deadline_s / (1 - MARGIN))
+        trusted_s = self._timing.deadline_s / (1 - MARGIN)
+        return Place(key, record.transitions + 1, trusted_s, self._timing.retry_s)
 
     async def ahead(self, place: Place) -> str | None:
         """Take the Lease if it is free or has expired; else its holder."""

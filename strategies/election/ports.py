@@ -16,12 +16,14 @@ class Place:
     """A place in the contest, kept by a lease of `ttl_s` seconds that the service granted.
 
     `key` is never used twice, so that nobody can take an old place for his own; `fence` grows
-    with every place that is given out.
+    with every place that is given out. It is confirmed every `renew_s` seconds; None leaves that
+    to the algorithm.
     """
 
     key: str
     fence: int
     ttl_s: float
+    renew_s: float | None = None
 
 
 class Election(Protocol):

@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from itertools import pairwise
 from typing import TypeVar
 
 import pytest
@@ -16,7 +17,7 @@ from strategies.election.lease_store import MemoryLeaseStore
 from strategies.errors import ServiceLost, StrategyError
 from strategies.memory import MemoryLink, MemoryServer
 from strategies.model import Every, Fire, Job, Timing
-from strategies.notes import Event, Granted, Lost
+from strategies.notes import Coordinated, Event, Granted, Lost, Released
 
 [DESIGN] = DESIGNS
 TIMING = LeaseTiming(duration_s=2.0, deadline_s=4 / 3, retry_s=0.4)
@@ -198,6 +199,26 @@ def test_in_health_every_fire_runs_once_on_one_leader() -> None:
     assert len({one.instance for one in history if isinstance(one, RunStarted)}) == 1
 
 
+@pytest.mark.parametrize(
+    ("timing", "period_s"), [(Timing(), 0.4), (Timing("vendor"), 2.0), (Timing("guide"), 2.0)]
+)
+def test_the_holder_renews_once_a_retry_period(timing: Timing, period_s: float) -> None:
+    """As client-go does: without jitter, which only the candidates' looks have."""
+    history = simulate(DESIGN, JOBS[:1], seconds=20, timing=timing)
+    [granted] = [one for one in history if isinstance(one, Granted)]
+    times = [
+        one.t - one.seconds
+        for one in history
+        if isinstance(one, Coordinated)
+        and one.action == "renew"
+        and one.instance == granted.instance
+        and one.t > granted.t
+    ]
+    gaps = [later - earlier for earlier, later in pairwise(times)]
+    assert gaps == pytest.approx([period_s] * len(gaps), abs=0.001)
+    assert len(gaps) > 15 / period_s - 2
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_after_the_leaders_death_another_leads_within_the_bound_and_nothing_runs_twice(
     seed: int,
@@ -218,6 +239,18 @@ def test_after_the_leaders_death_another_leads_within_the_bound_and_nothing_runs
     assert bound_s is not None
     assert granted[1].t - float(struck["t"]) < bound_s
     assert (granted[1].fence or 0) > (granted[0].fence or 0)
+
+
+def test_a_leader_that_is_told_to_stop_releases_the_lease_and_nobody_waits_for_it() -> None:
+    async def stop_leader(fleet: SimulatedFleet) -> None:
+        await asyncio.sleep(6)
+        fleet.stop(next(one.instance for one in fleet.history if isinstance(one, Granted)))
+
+    history = simulate(DESIGN, JOBS, seconds=14, script=stop_leader)
+    released = next(one for one in history if isinstance(one, Released))
+    second = [one for one in history if isinstance(one, Granted)][1]
+    assert 0 < second.t - released.t <= TIMING.longest_retry_s + 0.05
+    assert set(starts(history).values()) == {1}
 
 
 def test_a_leader_that_is_cut_off_steps_down_before_the_next_may_lead() -> None:
