@@ -143,6 +143,18 @@ def report(
     raise typer.Exit(make_report(path))
 
 
+@app.command(epilog=_examples("coordbench publish results/latest --to published/2026-11-21"))
+def publish(
+    paths: Annotated[list[Path], typer.Argument(help="results directories, the last one wins")],
+    to: Annotated[Path, typer.Option(help="the directory to make")],
+) -> None:
+    """Copy results without logs, small enough to be kept in a repository and to be cited."""
+    from bench.publish import publish, size_mb
+
+    publish(paths, to)
+    print(f"{to}: {size_mb(to):.1f} MB")
+
+
 @app.command("compare", epilog=_examples("coordbench compare results/before results/latest"))
 def compare_(
     a: Annotated[Path, typer.Argument(help="a results directory: before")],

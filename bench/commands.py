@@ -77,6 +77,7 @@ def run_check(path: Path) -> int:
         judged = list(results.judge_again())
         matrix = results.write_matrix()
         print_rows(console, matrix)
+        console.print(f"{write_report(results)}", soft_wrap=True)
         codes = [one.exit_code for one in judged if one.record.kind != "control"]
         return _worst([*codes, verdict(matrix)[0]])
     judgement = judge_path(path)
@@ -143,6 +144,7 @@ def _run(bench: Bench, console: Console, results: Results) -> None:
         asyncio.run(_until_signalled(bench))
     except (KeyboardInterrupt, asyncio.CancelledError):
         _finish(bench, results)
+        console.print(f"{write_report(results)}", soft_wrap=True)
         console.print(f"interrupted: {trials(len(results.finished()))} kept; to go on:")
         console.print(f"coordbench bench --resume {results.path}", soft_wrap=True)
         raise KeyboardInterrupt from None

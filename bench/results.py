@@ -12,29 +12,26 @@
 is written beside its place and renamed into it, so that it is there as a whole or not at all.
 """
 
-import functools
 import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from bench.checks.outcomes import Outcome, judge_fires
-from bench.checks.reading import columns as read_columns
 from bench.errors import BenchError, InvalidResults
-from bench.history import merge, read_parquet, write_parquet
+from bench.history import merge, write_parquet
 from bench.judge import Judgement, Verdict, judge, judge_trial, read_json
 from bench.matrix import NotRun, Row, rows, to_csv, to_json, to_markdown
 from bench.metrics import Metrics
 from bench.record import RESULTS_VERSION, Cell, TrialRecord
 
-_STATUS_WORDS = ("", "succeeded", "failed", "cancelled")
+if TYPE_CHECKING:
+    from bench.loaded import Loaded
 
 
 class ResultsNotKept(BenchError):
@@ -65,6 +62,23 @@ class Results:
             _write(path / "environment.json", {"version": RESULTS_VERSION, **environment})
             _point(parent / "latest", path)
         return cls(path)
+
+    @classmethod
+    def adopt(
+        cls,
+        path: Path,
+        config: Mapping[str, Any],
+        environment: Mapping[str, Any],
+        not_run: Iterable[NotRun],
+    ) -> "Results":
+        """Make a directory that holds trials a whole result set, with its matrix."""
+        results = cls(path)
+        with _keeping(path):
+            _write(path / "config.json", {"version": RESULTS_VERSION, **config})
+            _write(path / "environment.json", {"version": RESULTS_VERSION, **environment})
+        results.keep_not_run(not_run)
+        results.write_matrix()
+        return results
 
     @classmethod
     def open(cls, path: Path) -> "Results":
@@ -186,97 +200,16 @@ class Results:
         return sorted(path.parent for path in found if not path.parent.name.startswith("."))
 
 
-@dataclass(frozen=True)
-class Loaded:
-    """A results directory as data frames, for notebooks. Each is read when first asked for."""
+def load(path: str | Path | None = None) -> "Loaded":
+    """Open a results directory for analysis; a bench may still be writing there.
 
-    results: Results
-
-    @functools.cached_property
-    def matrix(self) -> Any:
-        """One row per cell, the columns of matrix.csv."""
-        import pandas as pd
-
-        return pd.DataFrame([msgspec.structs.asdict(row) for row in self.results.rows()])
-
-    @functools.cached_property
-    def runs(self) -> Any:
-        """One row per run, with its trial, its delay and what became of its fire."""
-        import pandas as pd
-
-        frames = [_run_frame(place) for place in self.results._places()]
-        return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
-
-    @functools.cached_property
-    def faults(self) -> Any:
-        """One row per fault, with its trial and what followed."""
-        import pandas as pd
-
-        return pd.DataFrame(
-            [
-                _trial_columns(one.record) | msgspec.structs.asdict(fault)
-                for one in self.results.judgements()
-                if one.metrics
-                for fault in one.metrics.faults
-            ]
-        )
-
-    def timeline(self, trial: Any) -> Any:
-        """What happened in one trial, one row per run, span of ownership, fault and mark.
-
-        `trial` is its path under trials/ ("redis-lock/pause/equal-2s-n3-m10-k1"), or a row of
-        `.runs`, `.faults` or `.matrix` (then of trial k=1). Raises InvalidResults for none.
-        """
-        from bench.report.timeline import frame, timeline
-
-        place = self.results.path / "trials" / (trial if isinstance(trial, str) else _name(trial))
-        record = read_json(place / "trial.json", TrialRecord)
-        table = read_parquet(place / "history.parquet")
-        return frame(timeline(table, record.bounds.failover_s or 0.0))
-
-
-def load(path: str | Path) -> Loaded:
-    """Open a results directory for analysis.
-
-    `.matrix`, `.runs`, `.faults` and `.timeline(trial)` are data frames.
+    `.matrix`, `.runs`, `.faults` and `.timeline(trial)` are data frames (docs/results.md). None is
+    what the variable COORDBENCH_RESULTS names, else the published set of the repository. Raises
+    InvalidResults, naming the command that makes one.
     """
-    return Loaded(Results.open(Path(path)))
+    from bench.loaded import Loaded, find
 
-
-def _name(row: Mapping[str, Any]) -> str:
-    """The path under trials/ of the trial that a row of a data frame belongs to."""
-    timing = f"{row['timing']}-{row['lease_s']:g}s"
-    size = f"n{row['instances']}-m{row['jobs']}-k{row.get('k', 1)}"
-    return f"{row['strategy']}/{row['scenario']}/{timing}-{size}"
-
-
-def _trial_columns(record: TrialRecord) -> dict[str, Any]:
-    return msgspec.structs.asdict(record.cell) | {"k": record.k, "seed": record.seed}
-
-
-def _run_frame(place: Path) -> Any:
-    import numpy as np
-    import pandas as pd
-
-    record = read_json(place / "trial.json", TrialRecord)
-    columns = read_columns(read_parquet(place / "history.parquet"))
-    judged, runs = judge_fires(columns, record.bounds.failover_s or 0.0), columns.runs
-    fire = judged.fires.find(runs.job, runs.due_ms)
-    return pd.DataFrame(
-        {
-            **_trial_columns(record),
-            "job": np.array(columns.jobs.names, object)[runs.job],
-            "due_ms": runs.due_ms,
-            "instance": np.array(columns.instances, object)[runs.instance],
-            "start_s": runs.start_s,
-            "end_s": runs.end_s,
-            "status": np.array(_STATUS_WORDS, object)[runs.status],
-            "delay_ms": 1000 * (runs.start_s - runs.due_ms / 1000),
-            "outcome": np.array([one.word for one in Outcome], object)[judged.outcome[fire]],
-            "duplicate": judged.duplicate[fire],
-            "overlap": judged.overlap[fire],
-        }
-    )
+    return Loaded(Results.reading(find(path)))
 
 
 def _write_judgement(place: Path, judgement: Judgement) -> None:

@@ -100,6 +100,23 @@ def contents(results: Results) -> Contents:
     )
 
 
+def state(what: Contents) -> list[str]:
+    """What a reader must know before trusting the page: nothing there, or not everything."""
+    path, said = what.results.path, []
+    kept = len(what.trials)
+    if not kept:
+        said.append(f"No trial has ended yet. To go on: coordbench bench --resume {path}")
+    elif what.planned is not None and kept < what.planned:
+        missing = sum(row.status == "not-run" for row in what.matrix)
+        cells = f"; {missing} cells cannot be run here, see below" if missing else ""
+        said.append(
+            f"Partial: {kept} of the {what.planned} trials asked for are there{cells}. "
+            f"To go on: coordbench bench --resume {path}"
+        )
+    said += [f"Could not be read and is left out: {reason}" for reason in what.unreadable]
+    return said
+
+
 def trial_summary(trial: KeptTrial) -> dict[str, Any]:
     """What the page says of a trial before its timeline is opened."""
     record, verdict, metrics = (

@@ -17,6 +17,7 @@ from bench.report.contents import (
     contents,
     scenario_summary,
     scenarios_of,
+    state,
     summary_of,
     trial_page,
     trial_summary,
@@ -104,7 +105,7 @@ def render(what: Contents, made: datetime) -> str:
         path=str(what.results.path),
         made=f"{made:%Y-%m-%d %H:%M} UTC",
         what=what,
-        state=_state(what),
+        state=state(what),
         verdict=verdict(what.matrix),
         columns=columns,
         lines=_lines(what.matrix, columns),
@@ -186,23 +187,6 @@ def _row(row: Row) -> dict[str, Any]:
     timing = f"{row.timing}-{row.lease_s or 0:g}s"
     known["cell"] = f"{row.strategy}/{row.scenario}/{timing}-n{row.instances}-m{row.jobs}"
     return known
-
-
-def _state(what: Contents) -> list[str]:
-    """What a reader must know before trusting the page: nothing there, or not everything."""
-    path, said = what.results.path, []
-    kept = len(what.trials)
-    if not kept:
-        said.append(f"No trial has ended yet. To go on: coordbench bench --resume {path}")
-    elif what.planned is not None and kept < what.planned:
-        missing = sum(row.status == "not-run" for row in what.matrix)
-        cells = f"; {missing} cells cannot be run here, see below" if missing else ""
-        said.append(
-            f"Partial: {kept} of the {what.planned} trials asked for are there{cells}. "
-            f"To go on: coordbench bench --resume {path}"
-        )
-    said += [f"Could not be read and is left out: {reason}" for reason in what.unreadable]
-    return said
 
 
 def _asked(config: dict[str, Any]) -> list[tuple[str, str]]:

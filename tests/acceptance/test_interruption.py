@@ -30,6 +30,8 @@ def test_an_interrupted_bench_keeps_its_trials_and_says_how_to_go_on(
     assert code == 130
     assert took_s < 5
     assert "1 trial kept" in output
+    assert (shell.home / "results/latest/report.html").is_file()
+    assert "report.html" in output
     assert not shell.processes()
 
     resume = output.split("coordbench bench ")[-1].split()

@@ -126,5 +126,5 @@ def test_a_notebook_gets_the_timeline_of_a_trial_by_its_path_or_by_a_row(tmp_pat
 
 def test_a_timeline_of_a_trial_that_is_not_there_is_refused(tmp_path):
     loaded = load(directory(tmp_path).path)
-    with pytest.raises(InvalidResults, match="No such file"):
+    with pytest.raises(InvalidResults, match=r"k9: no such trial; \.faults\.trial"):
         loaded.timeline("redis-lock/pause/equal-2s-n0-m1-k9")
