@@ -7,35 +7,41 @@ missed is invalid and repeated.
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 from msgspec.structs import asdict
 
 from bench.events import Counters, FaultBegan, FaultHealed, Platform
 from bench.fleet import Instance
 from bench.recorder import Recorder
-from bench.scenario import After, PlannedFault, ScaleOut
+from bench.scenario import After, Migrate, PlannedFault, ScaleOut
 from bench.targets import Aimed, Targets
 from chaos.faults import Fault, injected
 
 ENDS_S, READY_S = 5.0, 10.0  # how long an instance may take to end when told, and to be ready
 
 
+class Forks(Protocol):
+    """How one more instance is started on a host."""
+
+    async def __call__(self, host: str, *, name: str = "", migrated: bool = False) -> Instance:
+        """Under a name of its own, or under `name`; of the other design where `migrated`."""
+
+
 @dataclass
 class Aim:
     """Everything a fault needs to strike, to heal, and to prove what it did.
 
-    `fork` starts one more instance on a host of the given name. `problems` gathers why a fault
-    cannot have had the effect it was planned for.
+    `problems` gathers why a fault cannot have had the effect it was planned for.
     """
 
     targets: Targets
     recorder: Recorder
     lease_s: float
-    fork: Callable[[str], Awaitable[Instance]]
+    fork: Forks
     problems: list[str] = field(default_factory=list)
     _ids: Iterator[int] = field(default_factory=itertools.count)
 
@@ -45,8 +51,8 @@ class Aim:
         Where the target is not found nothing is recorded, and the trial is invalid for want of it.
         """
         fault = planned.fault(self.lease_s)
-        if isinstance(fault, ScaleOut):
-            await self._scale(fault, planned)
+        if isinstance(fault, ScaleOut | Migrate):
+            await (self._scale if isinstance(fault, ScaleOut) else self._migrate)(planned)
             return
         aimed = await self.targets.resolve(planned.target)
         groups = [[one] for one in aimed] if planned.target == "each" else [aimed]
@@ -73,6 +79,10 @@ class Aim:
                 await self._traffic(fault, group)
             asked_s = self._now()
         for number, one in zip(numbers, group, strict=True):
+            if fault.kind == "relocate":
+                await self._ended([one.instance])
+                host = one.victim.name.rpartition("-")[0]
+                await self._ready([await self.fork(host, name=one.victim.name)])
             self._healed(number, one.victim.name, asked_s)
             if fault.acts_on == "service":
                 self.recorder.record(Platform(what="ready", subject=one.victim.name))
@@ -98,18 +108,17 @@ class Aim:
             await self._replace(one.instance)
             self._healed(number, one.victim.name, asked_s)
 
-    async def _replace(self, gone: Instance) -> None:
+    async def _replace(self, gone: Instance, *, migrated: bool = False) -> None:
         """Start a successor on the instance's host once it has ended; return when it is ready."""
         await self._ended([gone])
-        await self._ready([await self.fork(gone.name.rpartition("-")[0])])
+        await self._ready([await self.fork(gone.name.rpartition("-")[0], migrated=migrated)])
 
-    async def _scale(self, fault: ScaleOut, planned: PlannedFault) -> None:
+    async def _scale(self, planned: PlannedFault) -> None:
         """Double the fleet, wait, and have the older half end."""
-        old = [one for one in self.targets.fleet.instances.values() if not one.ended.is_set()]
-        asked_s, number = self._now(), next(self._ids)
+        old = self.targets.alive
+        asked_s = self._now()
         new = [await self.fork(f"i{len(old) + place}") for place in range(1, len(old) + 1)]
-        began = FaultBegan(fault=fault.kind, id=number, target=planned.target, asked_s=asked_s)
-        self.recorder.record(began)
+        number = self._began_on_fleet("scale-out", planned.target, asked_s)
         await self._ready(new)
         await self._until_healing(planned, [])
         asked_s = self._now()
@@ -117,6 +126,30 @@ class Aim:
             one.end()
         await self._ended(old)
         self._healed(number, "", asked_s)
+
+    async def _migrate(self, planned: PlannedFault) -> None:
+        """Replace half of the fleet by the other strategy's instances, wait, and then the rest."""
+        old = self.targets.alive
+        first = old[: max(1, len(old) // 2)]
+        asked_s = self._now()
+        for one in first:
+            one.end()
+        number = self._began_on_fleet("migrate", planned.target, asked_s)
+        for one in first:
+            await self._replace(one, migrated=True)
+        await self._until_healing(planned, [])
+        asked_s = self._now()
+        rest = old[len(first) :]
+        for one in rest:
+            one.end()
+        for one in rest:
+            await self._replace(one, migrated=True)
+        self._healed(number, "", asked_s)
+
+    def _began_on_fleet(self, kind: str, target: str, asked_s: float) -> int:
+        number = next(self._ids)
+        self.recorder.record(FaultBegan(fault=kind, id=number, target=target, asked_s=asked_s))
+        return number
 
     async def _ready(self, new: Sequence[Instance]) -> None:
         names = {one.name for one in new}

@@ -13,12 +13,18 @@ from strategies.model import Job, Timing
 class Work(msgspec.Struct, frozen=True):
     """How long the runs of a job take (seconds), how they spread, and how often they fail.
 
-    `spread` 0.2 means uniformly within +-20 % of `duration_s`. `failure_rate` is per run.
+    `spread` 0.2 means uniformly within +-20 % of `duration_s`. `failure_rate` is per run. A job
+    with `flaps_s` works and fails by turns, that many seconds each, by its fires' due times.
     """
 
     duration_s: float = 0.4
     spread: float = 0.0
     failure_rate: float = 0.0
+    flaps_s: float = 0.0
+
+    def fails_at(self, due_ms: int) -> bool:
+        """Whether a flapping job fails now: it works and fails by turns, `flaps_s` each."""
+        return self.flaps_s > 0 and int(due_ms / 1000 / self.flaps_s) % 2 == 1
 
 
 class InstanceConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,7 +32,8 @@ class InstanceConfig(msgspec.Struct, frozen=True, kw_only=True):
 
     `offset_s` added to CLOCK_MONOTONIC gives the trial's clock, in which due times lie; `skew_s` is
     how far this instance's wall clock is wrong. `source` is where the design is found
-    ("module:attribute"), so that an instance loads one family and not all.
+    ("module:attribute"), so that an instance loads one family and not all. `life` counts the
+    processes that have had this name: a relocated instance keeps its identity.
     """
 
     name: str
@@ -42,12 +49,14 @@ class InstanceConfig(msgspec.Struct, frozen=True, kw_only=True):
     ledger: str
     offset_s: float
     skew_s: float = 0.0
+    life: int = 1
 
 
 def skew_file(config: Path) -> Path:
     """The file beside a configuration that says, in seconds, how far the clock is wrong now.
 
-    An instance reads it when it gets SIGUSR1, and removes it when its clock has stepped.
+    A second number, where there is one, is how many seconds it gains a second from now on. An
+    instance reads it when it gets SIGUSR1, and removes it when its clock has changed.
     """
     return config.with_suffix(".skew")
 

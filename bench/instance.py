@@ -37,11 +37,16 @@ class HostClock:
     """The instance's two times: the trial's clock plus this instance's skew, and monotonic."""
 
     def __init__(self, offset_s: float, skew_s: float) -> None:
-        self.skew_s = skew_s
         self._true = host_clock(offset_s)
+        self.set(skew_s)
+
+    def set(self, skew_s: float, rate: float = 0.0) -> None:
+        """Be wrong by `skew_s` from now on, and by `rate` seconds more every second."""
+        self._skew_s, self._rate, self._since_s = skew_s, rate, self._true()
 
     def now(self) -> float:
-        return self._true() + self.skew_s
+        true_s = self._true()
+        return true_s + self._skew_s + self._rate * (true_s - self._since_s)
 
     def monotonic(self) -> float:
         return time.monotonic()
@@ -49,7 +54,7 @@ class HostClock:
     async def sleep_until(self, now_s: float) -> None:
         while (left_s := now_s - self.now()) > 0:
             # Asked again at least once a second: a step of the clock must not be slept through.
-            await asyncio.sleep(min(left_s, 1.0))
+            await asyncio.sleep(min(left_s / (1 + self._rate), 1.0))
 
 
 class HostMember:
@@ -68,27 +73,30 @@ class HostMember:
         self._recorder = recorder
         self._ledger = ledger
         self._runs = 0
+        self._life = "" if config.life == 1 else f"{config.life}."  # no two runs of one name
 
     def note(self, event: Note) -> None:
         self._recorder.note(event)
 
     def step_clock(self, told: Path) -> None:
         """Let the wall clock be as wrong as the file says, and confirm by removing the file."""
-        self.clock.skew_s = float(told.read_text())
-        self._recorder.record(Platform(what="clock", subject=f"{self.clock.skew_s:+g} s"))
+        skew_s, *rate = (float(number) for number in told.read_text().split())
+        self.clock.set(skew_s, *rate)
+        drift = f", {rate[0]:+g} s a second" if rate else ""
+        self._recorder.record(Platform(what="clock", subject=f"{skew_s:+g} s{drift}"))
         told.unlink()
 
     async def run(self, fire: Fire, fence: int | None) -> None:
         """Execute one run: it lasts as its job's work says, then makes its one effect."""
         self._runs += 1
-        run = f"{self.name}:{self._runs}"
+        run = f"{self.name}:{self._life}{self._runs}"
         work = self._work.get(fire.job, Work())
         luck = random.Random(zlib.crc32(f"{self._seed}/{run}/{fire.id}".encode()))
         self._recorder.record(RunStarted(run=run, job=fire.job, due_ms=fire.due_ms, fence=fence))
         try:
             async with asyncio.timeout(self._jobs[fire.job].timeout_s):
                 await asyncio.sleep(work.duration_s * (1 + luck.uniform(-1, 1) * work.spread))
-                if luck.random() < work.failure_rate:
+                if luck.random() < work.failure_rate or work.fails_at(fire.due_ms):
                     raise JobFailed(f"{fire.id}: failed as its failure_rate says")
                 scope = fire.id if self._fence_scope == "fire" else fire.job
                 await self._ledger.effect(run, fire, fence, scope)

@@ -65,6 +65,7 @@ class LiveHistory:
 
     def forget(self, instance: str) -> None:
         """The instance is dead: its open runs are nobody's."""
+        self.ready.discard(instance)
         self.leaders.pop(instance, None)
         self.publishers.pop(instance, None)
         for run in [run for run in self.open_runs.values() if run.instance == instance]:

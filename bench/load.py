@@ -10,12 +10,14 @@ class Load(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a scenario asks of the workload; the defaults leave it as it is.
 
     `aligned`: all jobs with a period are due on the same tick. `lease_runs`: runs last as many
-    leases. `failure_rate`: the share of runs that fail.
+    leases. `failure_rate`: the share of runs that fail. `flap_periods`: jobs work and fail by
+    turns, that many of the workload's longest periods each.
     """
 
     aligned: bool = False
     lease_runs: float | None = None
     failure_rate: float | None = None
+    flap_periods: float | None = None
 
     def shape(self, workload: Workload, lease_s: float) -> Workload:
         """The workload as the scenario wants it."""
@@ -27,6 +29,8 @@ class Load(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             changes["duration_s"] = self.lease_runs * lease_s
         if self.failure_rate is not None:
             changes["failure_rate"] = self.failure_rate
+        if self.flap_periods is not None:
+            changes["flaps_s"] = self.flap_periods * workload.period_s
         if changes:
             work = {name: msgspec.structs.replace(one, **changes) for name, one in work.items()}
         return Workload(jobs, work)

@@ -4,6 +4,7 @@ Times are given in units that scale with what is measured: leases, the design's 
 and the period, so that the same scenario serves a lease of 2 s and one of 30 s.
 """
 
+import itertools
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,13 +12,17 @@ from typing import Any, ClassVar, Literal
 
 from bench.load import AS_IT_IS, Load
 from chaos.faults import Fault
-from strategies.interface import Bounds, Stress
+from strategies.catalogue import designs
+from strategies.interface import Bounds, Design, Stress
 from strategies.model import Timing
 
 Target = Literal[
     "holder", "leader", "scheduler", "one", "minority", "majority", "all", "each", "service"
 ]
 """Resolved when the fault strikes (bench.targets). `each` is all, one after the other."""
+
+
+HAVE = {"leader": "election", "scheduler": "queue"}  # the family that has such a target
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,41 @@ class ScaleOut:
 
 
 @dataclass(frozen=True)
+class Migrate:
+    """Half of the fleet is replaced by instances of another strategy, and later the other half.
+
+    Each strategy knows only its own half: what a roll-out of a new scheduler looks like that
+    forgot to stop the old one. Planned, recorded and judged like a fault of chaos.
+    """
+
+    kind: ClassVar[str] = "migrate"
+    hint: ClassVar[Literal["line", "band"]] = "band"
+    acts_on: ClassVar[Literal["fleet"]] = "fleet"
+
+    def unavailable(self) -> str | None:
+        """None: what the fleet moves to is a question of the design (`counterpart`)."""
+        return None
+
+
+FleetFault = ScaleOut | Migrate
+
+
+def counterpart(design: Design) -> Design | None:
+    """Which design a fleet of `design` migrates to: another one on the same service.
+
+    A reference of another family where there is one, else any other that is no control.
+    """
+    others = [
+        one
+        for one in designs().values()
+        if one.services == design.services and one.services and one.name != design.name
+        and one.kind != "control" and not {"kubernetes"} & set(one.services)
+    ]  # fmt: skip
+    elsewhere = [one for one in others if one.family != design.family and one.kind == "reference"]
+    return next(iter(elsewhere or others), None)
+
+
+@dataclass(frozen=True)
 class PlannedFault:
     """A fault (of chaos, scaled to the lease), aimed at a symbolic `target` when it strikes.
 
@@ -78,7 +118,7 @@ class PlannedFault:
     target is in the state to be hit (for `holder`: mid-run).
     """
 
-    fault: Callable[[float], Fault[Any] | ScaleOut]
+    fault: Callable[[float], Fault[Any] | FleetFault]
     target: Target
     after_s: float = 2.0
     jitter_s: float = 1.0
@@ -99,16 +139,38 @@ class PlannedFault:
         """What kind of victim the fault takes."""
         return self.fault(1.0).acts_on
 
+    @property
+    def server(self) -> str:
+        """Which manner of server it needs, of the trial's own; empty where any will do."""
+        return getattr(self.fault(1.0), "server", "")
+
     def unavailable(self) -> str | None:
         """Why the fault cannot be had on this machine; None where it can."""
         return self.fault(1.0).unavailable()
+
+    def why_not(self, design: Design) -> str | None:
+        """Why `design` cannot be struck by it; None where it can."""
+        fault = self.fault(1.0)
+        uses = " and ".join(design.services) or "none"
+        if fault.acts_on in ("link", "service") and not design.services:
+            return f"{fault.kind} needs a service, {design.name} uses none"
+        needed = HAVE.get(self.target)
+        if needed and design.family != needed:
+            return f"no {self.target} to aim at: {design.name} is no {needed}"
+        on: tuple[str, ...] = getattr(fault, "on", ())  # faults that only some servers can suffer
+        if on and not set(on) & set(design.services):
+            return f"{fault.kind} needs {' or '.join(on)}, {design.name} uses {uses}"
+        if isinstance(fault, Migrate) and counterpart(design) is None:
+            return f"no other strategy on {uses} to migrate to"
+        return fault.unavailable()
 
 
 @dataclass(frozen=True)
 class Scenario:
     """A plan. `stress` names what the strategies' promises are read for.
 
-    `file` is where it was read from, empty for those of the catalogue.
+    `expect` says in a few words what its stress may bring about in a design that promises nothing
+    against it. `file` is where it was read from, empty for those of the catalogue.
     """
 
     name: str
@@ -116,12 +178,30 @@ class Scenario:
     summary: str
     faults: tuple[PlannedFault, ...] = ()
     load: Load = AS_IT_IS
+    expect: str = ""
     file: str = ""
 
     @property
     def through_links(self) -> bool:
         """Whether each instance must reach each service through a link of its own."""
         return any(planned.acts_on == "link" for planned in self.faults)
+
+    @property
+    def server(self) -> str:
+        """Which manner of server its faults need, of the trial's own; empty where any will do."""
+        return next((planned.server for planned in self.faults if planned.server), "")
+
+    def overlap(self, lease_s: float, period_s: float) -> str | None:
+        """Which two of its faults would be in force at once, at this lease; None if none would."""
+        for number, (first, second) in enumerate(itertools.pairwise(self.faults), 1):
+            lasts_s = first.healing.latest_s(lease_s, period_s) if first.healing else 0.0
+            until_s = first.after_s + first.jitter_s + lasts_s
+            if second.after_s < until_s:
+                return (
+                    f"fault {number + 1} begins at {second.after_s:g} s, while fault {number} may "
+                    f"last until {until_s:g} s: faults follow one another"
+                )
+        return None
 
     def strikes(self, instances: int) -> int:
         """How many faults a trial with N instances must show."""

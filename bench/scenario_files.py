@@ -24,13 +24,24 @@ import msgspec
 
 from bench.errors import BadArguments
 from bench.load import Load
-from bench.scenario import After, Healing, OnceTakenOver, PlannedFault, ScaleOut, Scenario, Target
+from bench.scenario import (
+    After,
+    FleetFault,
+    Healing,
+    Migrate,
+    OnceTakenOver,
+    PlannedFault,
+    ScaleOut,
+    Scenario,
+    Target,
+)
 from bench.workload import UNITS_S
-from chaos.clock import StepClock
+from chaos.clock import DriftClock, StepClock
 from chaos.faults import Fault
 from chaos.links.faults import Delay, Drop, HalfOpen, Partition, Reset
-from chaos.processes import Kill, Pause, Terminate
+from chaos.processes import Kill, Pause, Relocate, Terminate
 from chaos.services import KillService, PauseService, RestartService
+from chaos.squeeze import SqueezeCpu, SqueezeMemory
 from strategies.catalogue import nearest
 from strategies.interface import Stress
 
@@ -38,6 +49,9 @@ KINDS: dict[str, type[Any]] = {
     "kill": Kill,
     "pause": Pause,
     "terminate": Terminate,
+    "relocate": Relocate,
+    "cpu-squeeze": SqueezeCpu,
+    "memory-squeeze": SqueezeMemory,
     "partition": Partition,
     "half-open": HalfOpen,
     "delay": Delay,
@@ -47,7 +61,9 @@ KINDS: dict[str, type[Any]] = {
     "service-pause": PauseService,
     "service-restart": RestartService,
     "clock": StepClock,
+    "clock-drift": DriftClock,
     "scale-out": ScaleOut,
+    "migrate": Migrate,
 }
 
 
@@ -68,6 +84,7 @@ class _ScenarioFile(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     summary: str
     stress: Stress
     name: str = ""
+    expect: str = ""
     load: Load = msgspec.field(default_factory=Load)
     faults: list[_FaultTable] = []
 
@@ -110,7 +127,7 @@ def load_scenario(path: Path) -> Scenario:
             f"scenario {path}: {error} (docs/scenarios.md shows the form)"
         ) from error
     name = file.name or path.stem
-    return Scenario(name, file.stress, file.summary, faults, file.load, str(path))
+    return Scenario(name, file.stress, file.summary, faults, file.load, file.expect, str(path))
 
 
 def _planned(table: _FaultTable) -> PlannedFault:
@@ -122,7 +139,7 @@ def _planned(table: _FaultTable) -> PlannedFault:
     return planned
 
 
-def _maker(given: dict[str, Any]) -> Callable[[float], Fault[Any] | ScaleOut]:
+def _maker(given: dict[str, Any]) -> Callable[[float], Fault[Any] | FleetFault]:
     kind = given.get("kind")
     if kind not in KINDS:
         raise _Wrong(f"unknown fault {kind!r}: {nearest(str(kind), KINDS)}")
@@ -134,12 +151,12 @@ def _maker(given: dict[str, Any]) -> Callable[[float], Fault[Any] | ScaleOut]:
             raise _Wrong(f"fault {kind} has no {name!r}: expected {expected}")
     lengths = {name: _length(value) for name, value in settings.items()}
 
-    def make(lease_s: float) -> Fault[Any] | ScaleOut:
+    def make(lease_s: float) -> Fault[Any] | FleetFault:
         scaled = {
             name: one.seconds + one.leases * lease_s if isinstance(one, Length) else one
             for name, one in lengths.items()
         }
-        made: Fault[Any] | ScaleOut = msgspec.convert(scaled, KINDS[kind])
+        made: Fault[Any] | FleetFault = msgspec.convert(scaled, KINDS[kind])
         return made
 
     try:
@@ -186,4 +203,4 @@ def _check(planned: PlannedFault) -> None:
     if isinstance(planned.healing, OnceTakenOver) and planned.target != "holder":
         raise _Wrong('heal taken_over needs the target "holder"')
     if planned.acts_on == "fleet" and planned.healing is None:
-        raise _Wrong("scale-out needs a heal: when the old instances are to end")
+        raise _Wrong("this fault needs a heal: when the old instances are to end")

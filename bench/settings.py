@@ -219,11 +219,14 @@ def plan(settings: Settings, name: str, scenario_name: str, size: Size, k: int) 
         workload = default_workload(size.jobs, period_s)
     chosen, timing = design(name), Timing(settings.timing, settings.lease_s)
     planned = scenario(scenario_name)
+    lease_s = lease_of(timing, chosen.bounds(timing))
+    if why := planned.overlap(lease_s, workload.period_s):
+        raise BadArguments(f"scenario {planned.file or planned.name}: {why} (lease {lease_s:g} s)")
     return Plan(
         design=chosen,
         scenario=planned,
         instances=size.instances,
-        workload=planned.load.shape(workload, lease_of(timing, chosen.bounds(timing))),
+        workload=planned.load.shape(workload, lease_s),
         timing=timing,
         k=k,
         seed=zlib.crc32(words.encode()),

@@ -60,12 +60,17 @@ class Targets:
                 return await self._latest(self.live.publishers)
             case "service":
                 return [Aimed(service) for service in self.services.values()]
-        alive = [one for one in self.fleet.instances.values() if not one.ended.is_set()]
+        alive = self.alive
         n = len(alive)
         counts = {"one": 1, "minority": (n - 1) // 2, "majority": n // 2 + 1}
         if target in counts:
             alive = self.rng.sample(alive, counts[target])
         return [Aimed(one) for one in alive]
+
+    @property
+    def alive(self) -> list[Instance]:
+        """The instances whose process runs."""
+        return [one for one in self.fleet.instances.values() if not one.ended.is_set()]
 
     def middle_s(self, job: str) -> float:
         """From a run's start to its middle."""

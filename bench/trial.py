@@ -26,7 +26,7 @@ from bench.links import relayed
 from bench.live_history import LiveHistory
 from bench.record import TrialRecord
 from bench.recorder import Recorder, epoch_offset, host_clock
-from bench.scenario import Scenario, lease_of
+from bench.scenario import Migrate, Scenario, counterpart, lease_of
 from bench.services import NoAnswer, Service
 from bench.targets import Targets
 from bench.workload import Workload
@@ -101,12 +101,8 @@ class Plan:
     @property
     def why_not(self) -> str | None:
         """Why this trial cannot be run: a fault that this machine or this design lacks."""
-        for planned in self.scenario.faults:
-            if planned.acts_on in ("link", "service") and not self.design.services:
-                return f"{self.scenario.name} needs a service, {self.design.name} uses none"
-            if why := planned.unavailable():
-                return why
-        return None
+        reasons = (planned.why_not(self.design) for planned in self.scenario.faults)
+        return next((why for why in reasons if why), None)
 
     def record(
         self,
@@ -214,6 +210,10 @@ class Trial:
         self.attempt = attempt
         self.relay: Relay | None = None
         self.jobs: list[Job] = []
+        self.lives: dict[str, int] = {}  # how many processes have had a name
+        faults = [planned.fault(1.0) for planned in plan.scenario.faults]
+        migrates = any(isinstance(fault, Migrate) for fault in faults)
+        self.migrates = counterpart(plan.design) if migrates else None
 
     async def run(self, stack: AsyncExitStack) -> None:
         """Go through the trial's steps."""
@@ -227,6 +227,8 @@ class Trial:
         strategy = self._strategy()
         await strategy.prepare(self.plan.workload.jobs)
         stack.push_async_callback(strategy.clean_up)
+        if self.migrates:
+            await self._prepare_counterpart(stack)
         fleet = await stack.enter_async_context(
             Fleet(self.plan.design, self.registration, self.done.logs)
         )
@@ -241,6 +243,14 @@ class Trial:
         await self._quiet()
         await self._stop(fleet)
         await self._check_health("after")
+
+    async def _prepare_counterpart(self, stack: AsyncExitStack) -> None:
+        """What the fleet migrates to, under a namespace of its own: neither knows the other."""
+        assert self.migrates
+        plan = self.plan
+        other = self.migrates.make(self.endpoints, f"{self.namespace}m", plan.timing, self.rng)
+        await other.prepare(plan.workload.jobs)
+        stack.push_async_callback(other.clean_up)
 
     def _register_relay(self, pid: int) -> None:
         self.registration.process(pid, "chaos.links.relay")
@@ -301,18 +311,24 @@ class Trial:
         await self._sleep_until(start_s - self.plan.idle_s)
         return start_s
 
-    async def _fork(self, fleet: Fleet, host: str) -> Instance:
-        name = f"{host}-{secrets.token_hex(2)}"  # unique per process start, not per host
+    async def _fork(
+        self, fleet: Fleet, host: str, *, name: str = "", migrated: bool = False
+    ) -> Instance:
+        """Start an instance: with a name of its own, unless it takes over `name`."""
+        design = (self.migrates if migrated else None) or self.plan.design
+        life = self.lives.get(name, 0) + 1
+        name = name or f"{host}-{secrets.token_hex(2)}"  # unique per process start, not per host
+        self.lives[name] = life
         path = self.private / f"{name}.json"
         endpoints, links = self.endpoints, list[RelayedLink]()
         if self.relay:
             endpoints, links = await relayed(self.relay, name, endpoints)
         config = InstanceConfig(
             name=name,
-            strategy=self.plan.design.name,
-            source=source(self.plan.design.name),
+            strategy=design.name,
+            source=source(design.name),
             endpoints=endpoints,
-            namespace=self.namespace,
+            namespace=f"{self.namespace}m" if migrated else self.namespace,
             timing=self.plan.timing,
             seed=self.plan.seed,
             jobs=self.jobs,
@@ -320,6 +336,7 @@ class Trial:
             events=str(self.done.events / f"{name}.jsonl"),
             ledger=str(self.private / "ledger"),
             offset_s=self.offset_s,
+            life=life,
         )
         write_config(config, path)
         return await fleet.start(name, path, links)

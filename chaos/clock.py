@@ -1,8 +1,8 @@
-"""Faults of clocks: one instance's wall clock steps, as a bad NTP server or an operator does it.
+"""Faults of clocks: one instance's wall clock steps or drifts, as bad NTP or a bad crystal does it.
 
-An instance reads how far its clock is wrong from a small file when it gets SIGUSR1, and removes
-the file to say that its clock has stepped. Its monotonic clock is never touched: no step reaches
-that in the real world either.
+An instance reads how far its clock is wrong, and how fast it goes wrong, from a small file when
+it gets SIGUSR1, and removes the file to say that its clock has changed. Its monotonic clock is
+never touched: no step reaches that in the real world either.
 """
 
 import asyncio
@@ -17,6 +17,7 @@ from chaos.faults import ActsOn
 
 NOTICE_S = 1.0
 LOOK_S = 0.002
+MOST_DRIFT = 0.5
 
 
 class Clocked(Protocol):
@@ -32,7 +33,7 @@ class Clocked(Protocol):
 
     @property
     def skew_file(self) -> Path:
-        """Where it is told, in seconds, how far its clock is wrong."""
+        """Where it is told how far its clock is wrong, and how fast it goes wrong."""
 
 
 @dataclass(frozen=True)
@@ -59,10 +60,40 @@ class StepClock:
             await _tell(victim, 0.0)
 
 
-async def _tell(victim: Clocked, skew_s: float) -> None:
+@dataclass(frozen=True)
+class DriftClock:
+    """The instance's wall clock gains `rate` seconds a second (loses where negative).
+
+    It is set right again, by a step, to heal.
+    """
+
+    rate: float
+    kind: ClassVar[str] = "clock-drift"
+    acts_on: ClassVar[ActsOn] = "clock"
+    hint: ClassVar[Literal["line", "band"]] = "band"
+    heals: ClassVar[bool] = True
+
+    def __post_init__(self) -> None:
+        if not -MOST_DRIFT <= self.rate <= MOST_DRIFT or self.rate == 0:
+            raise ValueError(
+                f"rate is {self.rate:g}: expected -{MOST_DRIFT} to {MOST_DRIFT}, not 0"
+            )
+
+    def unavailable(self) -> str | None:
+        return None
+
+    async def inject(self, victim: Clocked) -> None:
+        await _tell(victim, 0.0, self.rate)
+
+    async def heal(self, victim: Clocked) -> None:
+        with suppress(ProcessLookupError):
+            await _tell(victim, 0.0)
+
+
+async def _tell(victim: Clocked, skew_s: float, rate: float = 0.0) -> None:
     """Tell the instance and wait until it has stepped; TimeoutError (an OSError) if it does not."""
     draft = victim.skew_file.with_suffix(".draft")
-    draft.write_text(repr(skew_s))
+    draft.write_text(f"{skew_s!r} {rate!r}" if rate else repr(skew_s))
     draft.replace(victim.skew_file)
     os.kill(victim.group, signal.SIGUSR1)
     async with asyncio.timeout(NOTICE_S):

@@ -64,6 +64,26 @@ class Terminate(_OnProcesses):
 
 
 @dataclass(frozen=True)
+class Relocate(_OnProcesses):
+    """SIGSTOP the whole process tree, and later SIGKILL: what moves it starts it elsewhere.
+
+    A virtual machine or a stateful pod that is moved to another node keeps its name and loses its
+    process. Starting the successor is its owner's business.
+    """
+
+    kind: ClassVar[str] = "relocate"
+    hint: ClassVar[Literal["line", "band"]] = "band"
+    heals: ClassVar[bool] = True
+
+    async def inject(self, victim: Processes) -> None:
+        os.killpg(victim.group, signal.SIGSTOP)
+
+    async def heal(self, victim: Processes) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(victim.group, signal.SIGKILL)
+
+
+@dataclass(frozen=True)
 class Pause(_OnProcesses):
     """SIGSTOP the whole process tree, SIGCONT to heal: a long garbage collection, a stalled VM."""
 

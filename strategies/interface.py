@@ -20,7 +20,8 @@ Endpoints = Mapping[str, str | MemoryLink]
 
 Stress = Literal[
     "steady", "crash", "pause", "partition", "slow-network", "service-lost", "clock",
-    "rolling", "outage", "failing", "long-job", "burst", "scaling", "migration",
+    "rolling", "outage", "failing", "long-job", "burst", "scaling", "migration", "squeeze",
+    "service-clock",
 ]  # fmt: skip
 
 

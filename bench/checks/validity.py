@@ -17,9 +17,11 @@ OFFERED = 0.95
 LAG_LEASES = 1 / 20  # p99 of the probe's lag, in leases
 STALL_LEASES = 1 / 4  # its largest lag under load: past it, holders lose leases to the machine
 SOON_S = 1.0  # after a kill its victim must have been seen dead
-STILL = ("kill", "pause")  # under these a process writes nothing
+STILL = ("kill", "pause", "relocate")  # under these a process writes nothing
 HOLDERS = ("holder",)
 LEADERS = ("leader",)
+SCHEDULERS = ("scheduler",)
+PUBLISH = "publish"  # the call that offers a fire to a queue
 ANSWERED = (".won", ".lost", ".ok")  # counted calls that reached the service
 SHOWS_LEASES = 1 / 2  # within it every instance confirms its place: it does so 3 times a lease
 
@@ -51,8 +53,11 @@ def hit(columns: Columns, fault: Fault) -> str | None:
         aimed_wrong = _missed_holder(columns, fault)
     elif fault.target in LEADERS and not leads(columns, fault.instance, fault.t):
         aimed_wrong = "its target was not the leader"
-    ours = columns.header.instances > 0
-    return aimed_wrong or (_without_effect(fault) if ours else None)
+    elif fault.target in SCHEDULERS and not publishes(columns, fault.instance, fault.t):
+        aimed_wrong = "its target was not the last to publish a fire"
+    if columns.header.instances == 0:  # somebody else's history: its processes are not our business
+        return aimed_wrong
+    return aimed_wrong or _gone_before(columns, fault) or _without_effect(fault)
 
 
 def leads(columns: Columns, instance: int, t: float) -> bool:
@@ -60,6 +65,27 @@ def leads(columns: Columns, instance: int, t: float) -> bool:
     owned = columns.ownership
     mine = np.flatnonzero(owned.leader & (owned.instance == instance) & (owned.t <= t))
     return bool(len(mine)) and bool(owned.what[mine[-1]] == GRANTED)
+
+
+def publishes(columns: Columns, instance: int, t: float) -> bool:
+    """Whether the instance was the last whose publication the queue took, at `t`."""
+    calls = columns.calls
+    published = [code for code, name in enumerate(calls.actions) if name == PUBLISH]
+    taken = np.flatnonzero(calls.won & np.isin(calls.action, published) & (calls.t <= t))
+    return bool(len(taken)) and bool(calls.instance[taken[calls.t[taken].argmax()]] == instance)
+
+
+def _gone_before(columns: Columns, fault: Fault) -> str | None:
+    """A victim must take part when it is struck: ready before, and not ended since."""
+    if fault.instance < 0:
+        return None
+    came = [t for t, instance in columns.ready if instance == fault.instance and t <= fault.t]
+    if not came:
+        return "its victim was not ready yet"
+    ends = [ended.t for ended in columns.ended if ended.instance == fault.instance]
+    if any(max(came) <= t < fault.asked_s for t in ends):
+        return "its victim had ended before"
+    return None
 
 
 def _without_effect(fault: Fault) -> str | None:

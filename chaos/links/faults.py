@@ -64,6 +64,12 @@ class Delay(_OnLinks):
     jitter_s: float = 0.0
     kind: ClassVar[str] = "delay"
 
+    def __post_init__(self) -> None:
+        if min(self.seconds, self.jitter_s) < 0:
+            raise ValueError(
+                f"a delay of {self.seconds:g} s +{self.jitter_s:g}: expected 0 or more"
+            )
+
     async def inject(self, victim: Linked) -> None:
         way = Way(delay_s=self.seconds, jitter_s=self.jitter_s)
         await _shape(victim, Traffic(way, way))
@@ -75,6 +81,10 @@ class Drop(_OnLinks):
 
     share: float
     kind: ClassVar[str] = "drop"
+
+    def __post_init__(self) -> None:
+        if not 0 < self.share <= 1:
+            raise ValueError(f"share is {self.share:g}: expected more than 0 and at most 1")
 
     async def inject(self, victim: Linked) -> None:
         way = Way(loss=self.share)

@@ -11,7 +11,6 @@ import pytest
 from bench.history import merge
 from bench.judge import Judgement, judge
 from bench.leftovers import Registration
-from bench.scenarios import scenario
 from bench.services import provide
 from bench.settings import Size, plan, settings_from
 from bench.trial import conduct
@@ -136,10 +135,3 @@ async def test_scaling_out_and_in_again_leaves_as_many_instances_as_before(told:
     [(_, until_s)] = told.down_s
     ended = [event for event in told.of("died") if event["t"] <= until_s]
     assert sorted(event["instance"][:2] for event in ended) == ["i1", "i2", "i3"]
-
-
-def test_a_fault_of_the_service_is_not_run_where_a_strategy_has_none() -> None:
-    settings = settings_from("quick", strategies=["uncoordinated"], scenarios=["partition"])
-    trial = plan(settings, "uncoordinated", "partition", Size(3, 5), 1)
-    assert trial.why_not == "partition needs a service, uncoordinated uses none"
-    assert scenario("partition").through_links

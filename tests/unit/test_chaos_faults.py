@@ -13,10 +13,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from chaos.clock import StepClock
+from bench.instance import HostClock
+from chaos.clock import DriftClock, StepClock
 from chaos.faults import injected
-from chaos.processes import Kill, Pause, Terminate
+from chaos.processes import Kill, Pause, Relocate, Terminate
 from chaos.services import KillService, PauseService, RestartService
+from chaos.squeeze import SqueezeCpu, SqueezeMemory
 
 SOON_S = 5.0
 
@@ -86,7 +88,75 @@ async def test_an_instance_told_to_end_gets_a_sigterm(child: Child) -> None:
     assert child.process.wait(SOON_S) == -signal.SIGTERM
 
 
-@pytest.mark.parametrize("fault", [Kill(), Pause(), Terminate()])
+async def test_a_relocated_instance_stands_still_and_then_ends(child: Child) -> None:
+    tree = child.tree
+    async with injected(Relocate(), child):
+        await until(lambda: states(tree) == {psutil.STATUS_STOPPED})
+    assert child.process.wait(SOON_S) == -signal.SIGKILL
+
+
+async def test_a_squeezed_processor_stops_and_goes_on_by_turns(child: Child) -> None:
+    seen: list[str] = []
+    async with injected(SqueezeCpu(0.5), child):
+        async with asyncio.timeout(SOON_S):
+            while len(set(seen)) < 2 or seen.count(psutil.STATUS_STOPPED) < 3:
+                seen.append(child.tree[0].status())
+                await asyncio.sleep(0.02)
+    await until(lambda: psutil.STATUS_STOPPED not in states(child.tree))
+
+
+async def test_a_squeezed_processor_gets_its_share_of_the_time() -> None:
+    process = await asyncio.to_thread(
+        subprocess.Popen, [sys.executable, "-c", "while True: pass"], start_new_session=True
+    )
+    burning = psutil.Process(process.pid)
+    await until(lambda: burning.cpu_times().user > 0.1)
+    async with injected(SqueezeCpu(0.2), Child(process)):
+        before, began_s = burning.cpu_times().user, time.monotonic()
+        await asyncio.sleep(0.6)
+        share = (burning.cpu_times().user - before) / (time.monotonic() - began_s)
+    process.kill()
+    process.wait()
+    assert share < 0.4
+
+
+HUNGRY = """
+import sys
+print("ready", flush=True)
+for line in sys.stdin:
+    try:
+        print(len(bytearray(64 << 20)), flush=True)
+    except MemoryError:
+        print("refused", flush=True)
+"""
+
+
+async def test_squeezed_memory_refuses_what_is_large_and_gives_it_back() -> None:
+    process = await asyncio.to_thread(
+        subprocess.Popen, [sys.executable, "-c", HUNGRY], text=True, start_new_session=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    assert process.stdin is not None
+    assert process.stdout is not None
+    ask, answers = process.stdin, process.stdout
+
+    def asked() -> str:
+        ask.write("more\n")
+        ask.flush()
+        return answers.readline().strip()
+
+    assert answers.readline() == "ready\n"
+    fault, child = SqueezeMemory(), Child(process)
+    async with injected(fault, child):
+        assert asked() == "refused"
+    assert asked() == str(64 << 20)
+    await fault.heal(child)
+    process.communicate()
+
+
+@pytest.mark.parametrize(
+    "fault", [Kill(), Pause(), Terminate(), Relocate(), SqueezeCpu(), SqueezeMemory()]
+)
 async def test_striking_who_has_gone_says_so(child: Child, fault) -> None:
     os.killpg(child.group, signal.SIGKILL)
     child.process.wait()
@@ -294,6 +364,39 @@ async def test_a_stepped_clock_is_confirmed_by_its_instance_and_stepped_back(
         assert await clocked.said() == "-1.5"
         assert not clocked.skew_file.exists()
     assert await clocked.said() == "0.0"
+
+
+async def test_a_drifting_clock_is_told_its_rate_and_set_right_again(clocked: Clocked) -> None:
+    async with injected(DriftClock(0.1), clocked):
+        assert await clocked.said() == "0.0 0.1"
+    assert await clocked.said() == "0.0"
+
+
+async def test_a_clock_that_drifts_is_slept_on_for_less(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    true_s = 100.0
+    clock = HostClock(0.0, 0.0)
+
+    async def sleep(seconds: float) -> None:
+        nonlocal true_s
+        slept.append(seconds)
+        true_s += seconds
+
+    monkeypatch.setattr(clock, "_true", lambda: true_s)
+    monkeypatch.setattr("bench.instance.asyncio.sleep", sleep)
+    clock.set(0.0, 0.25)
+    assert clock.now() == 100.0
+    await clock.sleep_until(102.5)
+    assert clock.now() == pytest.approx(102.5)
+    assert sum(slept) == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize("fault", [Pause(), SqueezeCpu(), SqueezeMemory()])
+async def test_healing_twice_has_no_effect(child: Child, fault) -> None:
+    await fault.inject(child)
+    await fault.heal(child)
+    await fault.heal(child)
+    await until(lambda: psutil.STATUS_STOPPED not in states(child.tree))
 
 
 async def test_an_instance_that_does_not_notice_is_an_error(

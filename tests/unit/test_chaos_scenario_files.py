@@ -9,6 +9,8 @@ from bench.errors import BadArguments
 from bench.scenario import After, OnceTakenOver, ScaleOut
 from bench.scenario_files import KINDS
 from bench.scenarios import scenario
+from bench.settings import Size, plan, settings_from
+from bench.trial import Plan
 from chaos.clock import StepClock
 from chaos.links.faults import Delay, Partition
 
@@ -73,7 +75,7 @@ def test_a_fault_heals_after_seconds_leases_or_periods(tmp_path: Path, text, hea
     assert planned.healing == healing
 
 
-@pytest.mark.parametrize("kind", sorted(set(KINDS) - {"delay", "drop", "clock"}))
+@pytest.mark.parametrize("kind", sorted(set(KINDS) - {"delay", "drop", "clock", "clock-drift"}))
 def test_every_kind_of_fault_can_be_written_by_its_name(tmp_path: Path, kind: str) -> None:
     target = "service" if kind.startswith("service") else "all"
     text = fault(f'kind = "{kind}"', f'target = "{target}"\nheal = {{ after = "1L" }}')
@@ -106,7 +108,13 @@ def test_every_kind_of_fault_can_be_written_by_its_name(tmp_path: Path, kind: st
             fault('kind = "pause"', 'target = "holder"\nheal = { taken_over = ["3L", "2L"] }'),
             "two lengths in leases",
         ),
-        (fault('kind = "scale-out"', 'target = "all"'), "scale-out needs a heal"),
+        (fault('kind = "scale-out"', 'target = "all"'), "needs a heal: when the old instances"),
+        (fault('kind = "migrate"', 'target = "all"'), "needs a heal: when the old instances"),
+        (fault('kind = "delay", seconds = "-1s"'), "a delay of -1 s +0: expected 0 or more"),
+        (fault('kind = "drop", share = 1.5'), "share is 1.5: expected more than 0 and at most 1"),
+        (fault('kind = "clock-drift", rate = 0.9'), "rate is 0.9: expected -0.5 to 0.5, not 0"),
+        (fault('kind = "cpu-squeeze", share = 0'), "share is 0: expected more than 0 and less"),
+        (fault('kind = "memory-squeeze", headroom_mb = -1'), "headroom_mb is -1: expected 0"),
         ("load = { alined = true }\n", "alined"),
         ("surprise = 1\n", "surprise"),
         ("[[faults]", "docs/scenarios.md"),
@@ -118,6 +126,21 @@ def test_what_is_wrong_is_said_in_one_line_with_the_file(tmp_path: Path, text, s
     assert said in str(refused.value)
     assert "mine.toml" in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_faults_that_would_overlap_are_refused_at_the_lease_in_force(tmp_path: Path) -> None:
+    pause = fault('kind = "pause"', 'target = "one"\nafter = "1s"\nheal = { after = "1L" }')
+    path = written(tmp_path, pause + fault('kind = "kill"', 'target = "one"\nafter = "4s"'))
+
+    def planned(lease_s: float) -> Plan:
+        settings = settings_from(
+            "quick", strategies=["quartz"], scenarios=[path], lease_s=lease_s
+        )  # fmt: skip
+        return plan(settings, "quartz", path, Size(3, 5), 1)
+
+    assert planned(2.0).scenario.strikes(3) == 2
+    with pytest.raises(BadArguments, match=r"fault 2 begins at 4 s, while fault 1 may last until"):
+        planned(4.0)
 
 
 def test_an_unknown_stress_is_refused(tmp_path: Path) -> None:

@@ -3,11 +3,12 @@
 import pytest
 
 from bench.load import Load
-from bench.scenario import After, OnceTakenOver, PlannedFault, Scenario
+from bench.scenario import After, OnceTakenOver, PlannedFault, Scenario, counterpart
 from bench.scenarios import SCENARIOS
 from bench.settings import Size, plan, settings_from
 from bench.workload import default_workload
 from chaos.processes import Kill
+from strategies.catalogue import design
 from strategies.interface import Bounds, Promise
 from strategies.model import Every, Timing
 
@@ -38,8 +39,40 @@ def test_a_longer_lease_makes_a_longer_trial() -> None:
 
 
 def test_only_scenarios_that_break_links_go_through_a_relay() -> None:
-    relayed = {name for name, one in SCENARIOS.items() if one.through_links}
-    assert relayed == {"partition", "partition-in", "partition-out", "slow-network"}
+    relayed = {one.stress for one in SCENARIOS.values() if one.through_links}
+    assert relayed == {"partition", "slow-network"}
+    assert not SCENARIOS["pause"].through_links
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS.values(), ids=lambda one: one.name)
+def test_each_scenario_says_what_to_expect_and_overlaps_no_faults(scenario: Scenario) -> None:
+    assert scenario.expect
+    assert scenario.overlap(2.0, 1.0) is None
+
+
+@pytest.mark.parametrize(
+    ("strategy", "name", "why"),
+    [
+        ("redis-lock", "crash-leader", "no leader to aim at: redis-lock is no election"),
+        ("quartz", "crash-scheduler", "no scheduler to aim at: quartz is no queue"),
+        ("uncoordinated", "migration", "no other strategy on none to migrate to"),
+        ("uncoordinated", "partition", "partition needs a service, uncoordinated uses none"),
+        ("etcd-election", "crash-leader", None),
+        ("redis-queue", "crash-scheduler", None),
+    ],
+)
+def test_a_cell_that_cannot_be_run_says_why(strategy: str, name: str, why: str | None) -> None:
+    settings = settings_from("quick", strategies=[strategy], scenarios=[name])
+    assert plan(settings, strategy, name, Size(3, 10), 1).why_not == why
+
+
+def test_a_fleet_migrates_to_another_strategy_on_the_same_service() -> None:
+    other = {name: counterpart(design(name)) for name in ("redis-lock", "quartz", "etcd-election")}
+    assert {name: one and one.name for name, one in other.items()} == {
+        "redis-lock": "redis-queue",
+        "quartz": "postgres-lock",
+        "etcd-election": "etcd-election-memory",
+    }
 
 
 def test_a_fault_of_many_victims_counts_once_for_each() -> None:
@@ -69,6 +102,15 @@ def test_a_long_job_lasts_leases_and_a_failing_one_fails() -> None:
     shaped = Load(lease_runs=1.5, failure_rate=0.3).shape(workload, 2.0)
     assert {(work.duration_s, work.failure_rate) for work in shaped.work.values()} == {(3.0, 0.3)}
     assert {work.duration_s for work in workload.work.values()} == {0.4}
+
+
+def test_a_flapping_job_works_and_fails_by_turns() -> None:
+    shaped = Load(flap_periods=2).shape(default_workload(1, 1.0), 2.0)
+    [work] = shaped.work.values()
+    assert [work.fails_at(second * 1000) for second in range(6)] == [
+        False, False, True, True, False, False,
+    ]  # fmt: skip
+    assert not default_workload(1, 1.0).work.popitem()[1].fails_at(3000)
 
 
 def test_the_plan_of_a_trial_has_the_workload_of_its_scenario() -> None:

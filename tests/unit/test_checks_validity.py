@@ -74,8 +74,45 @@ def test_a_fault_on_the_leader_must_strike_while_it_leads():
     assert reasons(story) == ["fault 0 (kill) missed: its target was not the leader"]
 
 
-def test_a_fault_on_anybody_always_hits():
+def published(instance: str, t: float, outcome: str = "won") -> Coordinated:
+    return Coordinated(
+        t=at(t), instance=instance, action="publish", seconds=0.001, outcome=outcome,
+        job="report", due_ms=round(at(t) * 1000),
+    )  # fmt: skip
+
+
+def test_a_fault_on_the_scheduler_must_strike_whoever_published_last():
+    story = trial().add(published("i2", 9.0), published("i1", 10.0), published("i2", 11.0))
+    assert reasons(story.fault(10.2, target="scheduler").died(10.21)) == []
+
+
+def test_a_fault_on_a_scheduler_that_another_one_has_relieved_missed():
+    story = trial().add(published("i1", 9.0), published("i2", 10.0), published("i1", 10.1, "lost"))
+    assert reasons(story.fault(10.2, target="scheduler").died(10.21)) == [
+        "fault 0 (kill) missed: its target was not the last to publish a fire"
+    ]
+
+
+def test_a_fault_on_any_one_hits_who_takes_part():
     assert reasons(trial().fault(10.2, target="one").died(10.21)) == []
+
+
+@pytest.mark.parametrize("target", ["one", "minority", "majority", "all"])
+def test_a_fault_on_who_had_ended_before_missed(target):
+    story = trial().add(InstanceStopped(t=at(10.0), instance="i1"))
+    story.fault(10.2, kind="partition", heal=12.0, target=target)
+    assert "fault 0 (partition) missed: its victim had ended before" in reasons(story)
+
+
+def test_a_fault_on_who_was_not_ready_yet_missed():
+    story = trial().ready("i3", t=11.0)
+    story.fault(10.2, kind="partition", instance="i3", heal=12.0, target="one")
+    assert "fault 0 (partition) missed: its victim was not ready yet" in reasons(story)
+
+
+def test_fewer_faults_than_the_target_has_members_miss():
+    story = trial().fault(10.2, target="majority").died(10.21)
+    assert reasons(story, faults=2) == ["1 of 2 planned faults struck"]
 
 
 def test_a_kill_whose_victim_was_not_seen_dead_missed():
