@@ -4,11 +4,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+# What `make image` builds, and what pods run on a cluster of your own.
+POD_IMAGE := $(or $(COORDBENCH_KUBERNETES_IMAGE),coordbench-pod:1)
 # The servers of `make up`, where they run: their URLs are in .env.
 WITH_ENV = set -a; if [ -f .env ]; then . ./.env; fi; set +a;
 
 .DEFAULT_GOAL := help
-.PHONY: help bench bench-full test test-fast lint format benchmark up down clean requirements doctor
+.PHONY: help bench bench-full test test-fast lint format benchmark up down image clean requirements doctor
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | \
@@ -49,6 +51,12 @@ up: .env $(VENV)/bench.stamp  ## start the servers by Docker Compose; `make benc
 down:  ## stop them, remove their data and the passwords
 	@docker compose down --volumes
 	@rm -f .env
+
+image:  ## the image that pods run on a Kubernetes cluster of your own (needs Docker)
+	@docker version >/dev/null 2>&1 || \
+	  { echo "no Docker engine answers: start Docker, or set DOCKER_HOST" >&2; exit 69; }
+	@docker build --tag "$(POD_IMAGE)" bench/services/kubernetes/pod
+	@echo "built $(POD_IMAGE): push it to where your cluster's nodes pull from"
 
 .env:
 	@umask 077; for name in REDIS POSTGRES ZOOKEEPER ETCD; do \

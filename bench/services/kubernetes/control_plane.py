@@ -9,7 +9,6 @@
 
 import asyncio
 import contextlib
-import logging
 import os
 import re
 import shutil
@@ -26,7 +25,7 @@ import psutil
 from bench.kubernetes_binaries import cached
 from bench.leftovers import Registration
 from bench.services import launch
-from bench.services.base import TIMEOUT_S, NoAnswer, ServiceUnavailable
+from bench.services.base import TIMEOUT_S, NoAnswer, ServiceUnavailable, Teller
 from bench.services.embedded import free_ports, write_secret
 from bench.services.kubernetes import access, build, components, kubeconfig
 from bench.services.kubernetes.components import Place
@@ -42,14 +41,12 @@ POLL_S = 0.03
 CORE, REST = ("etcd", "apiserver"), ("controllers", "scheduler")
 STARTED = re.compile(r'"Started controller" controller="cronjob-controller"|Starting cronjob')
 
-_log = logging.getLogger(__name__)
-
 
 class ControlPlane:
     """A control plane of our own; see bench.services.base.Service.
 
     `url` is the election's role; `url_for` gives any other's. `timing` decides how fast nodes are
-    given up; `retime` changes it.
+    given up; `retime` changes it. `tell` hears of the build, where one is needed.
     """
 
     name = "kubernetes"
@@ -62,16 +59,16 @@ class ControlPlane:
         directory: Path,
         registration: Registration | None,
         timing: Timing = Timing(),
-        say: build.Say = _log.info,
+        tell: Teller = build.Silence(),
     ) -> None:
         self.version = ""
         self.url = ""
+        self.tell = tell
         self.binaries = cached()
         self._directory = directory
         self._given = registration
         self._registration = registration
         self._timing = timing
-        self._say = say
         self._tokens: dict[str, str] = {}
         self._place: Place | None = None
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -85,7 +82,7 @@ class ControlPlane:
         return self._endpoint(role).url
 
     async def start(self) -> None:
-        self.binaries = await asyncio.to_thread(build.build, self._say)
+        self.binaries = await asyncio.to_thread(build.build, self.tell)
         if self._registration is None:
             self._registration = Registration()
         try:
