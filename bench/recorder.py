@@ -37,7 +37,7 @@ class Recorder:
         self.instance = instance
         self.clock = clock
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        self._counts: defaultdict[str, float] = defaultdict(float)
+        self.counts: defaultdict[str, float] = defaultdict(float)  # written with the next flush
 
     def record(self, event: Event, t: float | None = None) -> None:
         """Stamp and append one event. Raises OSError when the disk is full."""
@@ -52,16 +52,16 @@ class Recorder:
         """Record a strategy's note; calls that decided no fire are only counted."""
         if isinstance(event, Coordinated) and not _worth_a_line(event):
             key = f"{event.action}.{event.outcome}"
-            self._counts[key] += 1
-            self._counts[key + ".s"] += event.seconds
+            self.counts[key] += 1
+            self.counts[key + ".s"] += event.seconds
         else:
             self.record(event)
 
     def flush(self) -> None:
         """Write what was counted since the last time, with the process's CPU time and memory."""
         usage = resource.getrusage(resource.RUSAGE_SELF)
-        counts = dict(self._counts)
-        self._counts.clear()
+        counts = dict(self.counts)
+        self.counts.clear()
         counts["cpu_s_total"] = usage.ru_utime + usage.ru_stime
         counts["rss_mb"] = resident_mb()
         self.record(Counters(counts=counts))

@@ -135,8 +135,9 @@ async def be_a_node(config: InstanceConfig) -> None:
     call_s = min(LONGEST_CALL_S, Heartbeat.of(config.timing).duration_s / 2)
     error = ""
     async with AsyncExitStack() as stack:
+        url = config.endpoints["kubernetes"]
         api = await stack.enter_async_context(
-            KubernetesApi(config.endpoints["kubernetes"], timeout_s=call_s)
+            KubernetesApi(url, timeout_s=call_s, counts=recorder.counts)
         )
         flushing = asyncio.create_task(recorder.flush_forever())
         try:

@@ -39,7 +39,7 @@ class CronJobStrategy:
         url = endpoints["kubernetes"]
         assert isinstance(url, str)
         self.namespace = namespace.replace("_", "-").lower()
-        self.counts: dict[str, int] = {}
+        self.counts: dict[str, float] = {}
         self._url, self._rng, self._settings = url, rng, settings
 
     @property

@@ -1,6 +1,5 @@
 """Where the Lease lies: in Kubernetes, or on a simulated server."""
 
-import asyncio
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -16,7 +15,6 @@ from strategies.memory import MemoryLink
 
 NAME = "leader"
 FIRE_LOG = "coordbench.dev/fire-log"
-GONE_S, LOOK_S = 60.0, 0.1
 
 
 class KubernetesLeaseStore:
@@ -56,18 +54,19 @@ class KubernetesLeaseStore:
         return _record(msgspec.json.decode(answer, type=Lease))
 
     async def clean_up(self) -> None:
-        api, path = await self._api(), f"/api/v1/namespaces/{self._namespace}"
-        try:
-            with suppress(Conflict):  # it is being deleted already
-                await api.delete(path)
-            async with asyncio.timeout(GONE_S):
-                while True:
-                    await api.get(path, dict[str, object])
-                    await asyncio.sleep(LOOK_S)
-        except NotFound:
-            return
-        except (Refused, TimeoutError) as error:
-            raise ServiceLost(f"the namespace stays: {error}") from None
+        """Delete the Lease and the namespace.
+
+        Kubernetes itself waits 5 s before it takes a deleted namespace off the list
+        (pkg/controller/namespace, namespaceDeletionGracePeriod). It comes back to nobody: this
+        does not wait for it.
+        """
+        api = await self._api()
+        for path in (f"{self._leases}/{NAME}", f"/api/v1/namespaces/{self._namespace}"):
+            try:
+                with suppress(NotFound, Conflict):  # a conflict: it is being deleted already
+                    await api.delete(path)
+            except Refused as error:
+                raise ServiceLost(f"the namespace stays: {error}") from None
 
     async def close(self) -> None:
         if self._opened is not None:

@@ -1,12 +1,13 @@
 """Five verbs and a watch on the Kubernetes REST API, as typed JSON over one connection pool.
 
-Every call has a timeout and makes one attempt: how often to try again is the caller's decision,
-because only the caller knows its lease. Conflicts, 429 and 5xx are counted in `counts`.
+Every call has a timeout and makes one attempt (but for aiohttp's own second one where a kept
+connection turns out closed, within the same timeout): how often to try again is the caller's
+decision, because only the caller knows its lease. What was refused (`http-409`, `http-429`,
+`http-503`, ...) or not answered (`no-answer`, `watch-broke`) is counted in `counts`.
 """
 
 import asyncio
-from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, MutableMapping
 from types import MappingProxyType, TracebackType
 from typing import Any, Self, TypeVar
 
@@ -54,8 +55,15 @@ class WatchLine(msgspec.Struct):
 class KubernetesApi:
     """A role's connection to an API server. Use as a context; opened and closed with it."""
 
-    def __init__(self, url: str, *, timeout_s: float, connections: int = 20) -> None:
-        self.counts: Counter[str] = Counter()
+    def __init__(
+        self,
+        url: str,
+        *,
+        timeout_s: float,
+        connections: int = 20,
+        counts: MutableMapping[str, float] | None = None,
+    ) -> None:
+        self.counts: MutableMapping[str, float] = {} if counts is None else counts
         self._endpoint = parse(url)
         self._timeout_s = timeout_s
         self._connections = connections
@@ -128,9 +136,12 @@ class KubernetesApi:
                 async for line in _lines(answer):
                     change = msgspec.json.decode(line, type=WatchLine)
                     if change.type == "ERROR":
-                        raise _error(msgspec.json.decode(change.object, type=Status))
+                        status = msgspec.json.decode(change.object, type=Status)
+                        _count(self.counts, f"http-{status.code}")
+                        raise _error(status)
                     yield change
         except (aiohttp.ClientError, TimeoutError, OSError, msgspec.DecodeError) as error:
+            _count(self.counts, "watch-broke")
             raise ServiceLost(f"the watch broke: {type(error).__name__}") from None
 
     async def _call(
@@ -152,7 +163,7 @@ class KubernetesApi:
                 read: bytes = await answer.read()
                 return read
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            self.counts["lost"] += 1
+            _count(self.counts, "no-answer")
             # The client's own text may hold the URL; its type says enough.
             raise ServiceLost(f"{method} got no answer: {type(error).__name__}") from None
 
@@ -164,7 +175,11 @@ class KubernetesApi:
         )
 
 
-async def _refuse(answer: aiohttp.ClientResponse, counts: Counter[str]) -> None:
+def _count(counts: MutableMapping[str, float], what: str) -> None:
+    counts[what] = counts.get(what, 0) + 1
+
+
+async def _refuse(answer: aiohttp.ClientResponse, counts: MutableMapping[str, float]) -> None:
     """Raise what an unsuccessful answer means."""
     if answer.status < 400:
         return
@@ -174,7 +189,7 @@ async def _refuse(answer: aiohttp.ClientResponse, counts: Counter[str]) -> None:
     except msgspec.DecodeError:
         status = Status(message=body[:200].decode(errors="replace"))
     status.code = answer.status
-    counts[f"http-{answer.status}"] += 1
+    _count(counts, f"http-{answer.status}")
     wish = answer.headers.get("Retry-After", "")
     raise _error(status, float(wish) if wish.isdigit() else None)
 

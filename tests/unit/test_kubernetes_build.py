@@ -74,7 +74,7 @@ def test_it_says_how_far_it_is(
     told = Told()
     build.build(told)
     assert "fetching modules for control-plane: 1 so far" in "".join(told.passed)
-    assert re.search(r"compiling coordbench-pod: about 6 %, \d+ s so far", "".join(told.passed))
+    assert re.search(r"compiling coordbench-pod: about 4 %, \d+ s so far", "".join(told.passed))
 
 
 def test_two_builds_at_once_take_turns(calls: Path) -> None:

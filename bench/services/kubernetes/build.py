@@ -94,7 +94,7 @@ def build(tell: Teller = Silence()) -> Binaries:
     binaries = cached()
     if binaries.complete:
         return binaries
-    control_plane = Target(MODULE, binaries.control_plane, _flags(), 1900)
+    control_plane = Target(MODULE, binaries.control_plane, _flags(), 2400)
     _make([_pod(), control_plane], tell)
     return binaries
 
@@ -108,7 +108,7 @@ def build_pod(tell: Teller = Silence()) -> Path:
 
 
 def _pod() -> Target:
-    return Target(POD_MODULE, cached().pod, "-s -w", 60)
+    return Target(POD_MODULE, cached().pod, "-s -w", 90)
 
 
 def _make(targets: Sequence[Target], tell: Teller) -> None:

@@ -47,10 +47,8 @@ def write(path: Path, endpoint: Endpoint) -> None:
 
 def read(path: Path, secrets_directory: Path) -> Endpoint:
     """The endpoint of a kubeconfig's current context. Raises ServiceUnavailable, in one line."""
-    try:
-        import yaml  # type: ignore[import-untyped]  # one call: no package of stubs for it
-    except ImportError:
-        raise ServiceUnavailable("kubernetes: reading a kubeconfig needs pyyaml") from None
+    import yaml  # type: ignore[import-untyped]  # one call: no package of stubs for it
+
     try:
         document = yaml.safe_load(path.read_text())
         context = _named(document, "contexts", document["current-context"])["context"]
@@ -67,7 +65,10 @@ def read(path: Path, secrets_directory: Path) -> Endpoint:
 
 
 def in_cluster() -> Endpoint | None:
-    """The endpoint of the cluster that we run in; None outside of one."""
+    """The endpoint of the cluster that we run in; None outside of one.
+
+    Address, authority and token as client-go's rest.InClusterConfig takes them.
+    """
     host, port = (
         os.environ.get("KUBERNETES_SERVICE_HOST"),
         os.environ.get("KUBERNETES_SERVICE_PORT"),
@@ -76,8 +77,9 @@ def in_cluster() -> Endpoint | None:
     if not (host and port and token.is_file()):
         return None
     return Endpoint(
-        base=f"https://{host}:{port}", ca=str(IN_CLUSTER / "ca.crt"),
-        name="kubernetes.default.svc", role="in-cluster", token=token.read_text().strip(),
+        base=f"https://{f'[{host}]' if ':' in host else host}:{port}",
+        ca=str(IN_CLUSTER / "ca.crt"), name=host, role="in-cluster",
+        token=token.read_text().strip(),
     )  # fmt: skip
 
 
@@ -86,7 +88,7 @@ def _endpoint(path: Path, cluster: dict[str, Any], user: dict[str, Any], folder:
     ca = _file(path, cluster, "certificate-authority", folder)
     cert = _file(path, user, "client-certificate", folder)
     key = _file(path, user, "client-key", folder)
-    token = str(user.get("token") or "")
+    token = _token(path, user)
     if server.scheme != "https" or not ca or not (token or cert):
         raise ServiceUnavailable(f"kubernetes: {path} cannot be used: {WAY_OUT}")
     return Endpoint(
@@ -94,6 +96,17 @@ def _endpoint(path: Path, cluster: dict[str, Any], user: dict[str, Any], folder:
         name=cluster.get("tls-server-name") or server.hostname or "",
         role="kubeconfig", token=token, cert=cert, key=key,
     )  # fmt: skip
+
+
+def _token(path: Path, user: dict[str, Any]) -> str:
+    if named := user.get("tokenFile"):
+        try:
+            return (path.parent / str(named)).read_text().strip()
+        except OSError as error:
+            raise ServiceUnavailable(
+                f"kubernetes: {path}: tokenFile {named}: {error.strerror}"
+            ) from None
+    return str(user.get("token") or "")
 
 
 def _file(path: Path, section: dict[str, Any], key: str, folder: Path) -> str:
