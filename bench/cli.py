@@ -49,6 +49,9 @@ def bench(
     controls: Annotated[
         bool | None, typer.Option(help="also run the designs known to be wrong")
     ] = None,
+    links: Annotated[
+        str | None, typer.Option(help="how links are broken: relay or namespaces")
+    ] = None,
     out: Annotated[Path, typer.Option(help="where results go")] = Path("results"),
     resume: Annotated[
         Path | None, typer.Option(help="go on with an interrupted bench, by its settings")
@@ -70,6 +73,7 @@ def bench(
         lease_s=lease,
         seed=seed,
         controls=controls,
+        links=links,
         workload=str(workload) if workload else None,
     )
     raise typer.Exit(run_bench(asked, out, resume))
@@ -88,6 +92,7 @@ def trial(
     trial_seed: Annotated[
         int | None, typer.Option(help="the seed of one trial, as a result's command gives it")
     ] = None,
+    links: Annotated[str, typer.Option(help="how links are broken: relay or namespaces")] = "relay",
     out: Annotated[Path, typer.Option(help="where results go")] = Path("results"),
 ) -> None:
     """Run one trial and tell what happened, event by event around the fault."""
@@ -106,6 +111,7 @@ def trial(
         lease_s=lease,
         seed=seed,
         controls=False,
+        links=links,
     )
     raise typer.Exit(run_trial(asked, out, trial_seed))
 

@@ -14,13 +14,15 @@ class Work(msgspec.Struct, frozen=True):
     """How long the runs of a job take (seconds), how they spread, and how often they fail.
 
     `spread` 0.2 means uniformly within +-20 % of `duration_s`. `failure_rate` is per run. A job
-    with `flaps_s` works and fails by turns, that many seconds each, by its fires' due times.
+    with `flaps_s` works and fails by turns, that many seconds each, by its fires' due times. A
+    run holds `memory_mb` while it lasts, and fails when it cannot have them.
     """
 
     duration_s: float = 0.4
     spread: float = 0.0
     failure_rate: float = 0.0
     flaps_s: float = 0.0
+    memory_mb: int = 0
 
     def fails_at(self, due_ms: int) -> bool:
         """Whether a flapping job fails now: it works and fails by turns, `flaps_s` each."""

@@ -1,8 +1,11 @@
-"""Service by service: which provider a bench would use, and what is missing for the others."""
+"""What a bench would use here: which provider for each service, which links, what is missing."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import get_args
 
+from bench.links import LinkKind, unavailable
+from bench.scenarios import SCENARIOS
 from bench.services import SERVICES
 from bench.services.base import Provider
 
@@ -30,6 +33,20 @@ class Row:
 def doctor(services: Mapping[str, Sequence[Provider]] = SERVICES) -> list[Row]:
     """One row per service. Looks only; starts and downloads nothing."""
     return [_examine(name, providers) for name, providers in services.items()]
+
+
+def link_rows() -> dict[str, str | None]:
+    """Each kind of link, and why it cannot be had here; None where it can.
+
+    Namespaces are tried once, in a process of its own, and are gone when this returns.
+    """
+    return {kind: unavailable(kind) for kind in get_args(LinkKind)}
+
+
+def fault_rows() -> dict[str, str | None]:
+    """Each kind of fault that scenarios use, and why it cannot be had here; None where it can."""
+    planned = [fault for one in SCENARIOS.values() for fault in one.faults]
+    return {fault.fault(1.0).kind: fault.unavailable() for fault in planned}
 
 
 def _examine(name: str, providers: Sequence[Provider]) -> Row:

@@ -120,7 +120,8 @@ class Fleet:
 
     async def start(self, name: str, config: Path, links: Sequence[Link] = ()) -> Instance:
         """Fork one instance that reads `config` and reaches its services through `links`."""
-        birth = Birth(str(config), str(self._logs / f"{name}.log"))
+        network = next((link.network for link in links), 0)
+        birth = Birth(str(config), str(self._logs / f"{name}.log"), network)
         born = self._born[birth.config] = asyncio.get_running_loop().create_future()
         assert self._nursery.stdin is not None
         self._nursery.stdin.write(msgspec.json.encode(birth) + b"\n")

@@ -94,6 +94,7 @@ class HostMember:
         luck = random.Random(zlib.crc32(f"{self._seed}/{run}/{fire.id}".encode()))
         self._recorder.record(RunStarted(run=run, job=fire.job, due_ms=fire.due_ms, fence=fence))
         try:
+            held = bytearray(work.memory_mb << 20)
             async with asyncio.timeout(self._jobs[fire.job].timeout_s):
                 await asyncio.sleep(work.duration_s * (1 + luck.uniform(-1, 1) * work.spread))
                 if luck.random() < work.failure_rate or work.fails_at(fire.due_ms):
@@ -103,9 +104,10 @@ class HostMember:
         except asyncio.CancelledError:
             self._recorder.record(RunEnded(run=run, status="cancelled"))
             raise
-        except (JobFailed, TimeoutError) as error:
+        except (JobFailed, TimeoutError, MemoryError) as error:
             self._recorder.record(RunEnded(run=run, status="failed"))
-            raise JobFailed(f"{fire.id}: {error or 'timed out'}") from error
+            raise JobFailed(f"{fire.id}: {error or type(error).__name__}") from error
+        del held
         self._recorder.record(RunEnded(run=run, status="succeeded"))
 
 

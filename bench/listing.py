@@ -3,7 +3,7 @@
 from rich.console import Console
 from rich.table import Table
 
-from bench.doctor import doctor
+from bench.doctor import doctor, fault_rows, link_rows
 from bench.errors import BadArguments, Exit
 from bench.scenarios import SCENARIOS
 from bench.services import SERVICES
@@ -38,10 +38,24 @@ def print_doctor() -> int:
     for row in rows:
         table.add_row(row.service, row.provider or "none", row.where)
     console.print(table)
+    console.print(_chaos())
     for row in rows:
         for provider, missing in row.missing.items():
             console.print(f"{row.service} by {provider}: {missing}", markup=False, soft_wrap=True)
     return Exit.KEPT if all(row.works for row in rows) else Exit.INVALID
+
+
+def _chaos() -> Table:
+    """Which links and faults can be had here, those that cannot with the reason."""
+    table = _table("chaos", "here")
+    for kind, why in link_rows().items():
+        table.add_row(f"links by {kind}", "available" if why is None else f"unavailable: {why}")
+    rows = fault_rows()
+    for kind, why in rows.items():
+        if why is not None:
+            table.add_row(kind, f"unavailable: {why}")
+    table.add_row("faults", ", ".join(sorted(kind for kind, why in rows.items() if why is None)))
+    return table
 
 
 def _strategies() -> Table:

@@ -80,7 +80,7 @@ class LiveHistory:
                 self.open_runs.pop(event.run, None)
             case InstanceReady():
                 self.ready.add(event.instance)
-            case Coordinated(action="publish", outcome="won"):
+            case Coordinated(action="publish", outcome="ok" | "won"):
                 self.publishers[event.instance] = event.t
             case Granted(subject="leader"):
                 self.leaders[event.instance] = event.t

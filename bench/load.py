@@ -11,13 +11,14 @@ class Load(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `aligned`: all jobs with a period are due on the same tick. `lease_runs`: runs last as many
     leases. `failure_rate`: the share of runs that fail. `flap_periods`: jobs work and fail by
-    turns, that many of the workload's longest periods each.
+    turns, that many of the workload's longest periods each. `memory_mb`: what a run needs.
     """
 
     aligned: bool = False
     lease_runs: float | None = None
     failure_rate: float | None = None
     flap_periods: float | None = None
+    memory_mb: int | None = None
 
     def shape(self, workload: Workload, lease_s: float) -> Workload:
         """The workload as the scenario wants it."""
@@ -31,6 +32,8 @@ class Load(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             changes["failure_rate"] = self.failure_rate
         if self.flap_periods is not None:
             changes["flaps_s"] = self.flap_periods * workload.period_s
+        if self.memory_mb is not None:
+            changes["memory_mb"] = self.memory_mb
         if changes:
             work = {name: msgspec.structs.replace(one, **changes) for name, one in work.items()}
         return Workload(jobs, work)

@@ -6,7 +6,8 @@ Fifty interpreters that each import a client library for half a second would nee
 two cores; fifty forks need one. Each fork is a session of its own, so that kill and pause act on a
 whole process tree, and dies with the nursery, as the nursery does with the bench.
 
-stdin:  {"config": PATH, "log": PATH} a line, one instance each
+stdin:  {"config": PATH, "log": PATH, "network": PID} a line, one instance each; network is a
+        process whose network namespace the instance is to be in, 0 for the host's own
 stdout: {"ready": true}, then {"config": PATH, "pid": PID} and {"ended": PID, "status": N}
 """
 
@@ -23,6 +24,7 @@ import sys
 import msgspec
 
 from bench import instance
+from chaos.links import namespaces
 from strategies.catalogue import from_source
 
 PR_SET_PDEATHSIG = 1
@@ -33,6 +35,7 @@ class Birth(msgspec.Struct):
 
     config: str
     log: str
+    network: int = 0
 
 
 def die_with_parent(parent: int) -> None:
@@ -79,6 +82,9 @@ def _bear(birth: Birth) -> None:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         _redirect(birth.log)
+        if birth.network:
+            namespaces.enter(birth.network)
+            die_with_parent(nursery)  # a change of rights clears it
         status = instance.main(birth.config)
     finally:
         sys.stderr.flush()

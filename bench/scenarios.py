@@ -270,10 +270,11 @@ SCENARIOS = {
         Scenario(
             "memory-squeeze",
             "squeeze",
-            "The instance in the middle of a run gets no more memory than it has, for two leases. "
-            "What cannot be allocated fails at once: does it fail whole, or half?",
+            "The instance in the middle of a run gets no more memory than it has, for two leases, "
+            "while each run needs 32 MB. Its runs fail at once, and it wins the next ones quickly.",
             _on("holder", SqueezeMemory(), After(leases=2)),
-            expect="an instance that ends by an error",
+            Load(memory_mb=32),
+            expect="failed runs, won by who fails fastest",
         ),
         Scenario(
             "flapping-job",

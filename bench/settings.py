@@ -13,6 +13,7 @@ from typing import Any, Literal
 import msgspec
 
 from bench.errors import BadArguments
+from bench.links import LinkKind
 from bench.scenario import lease_of
 from bench.scenarios import scenario
 from bench.trial import Plan
@@ -55,6 +56,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     controls: bool = True
     workload: str | None = None
     services: dict[str, str] = {}
+    links: LinkKind = "relay"
     parts: list[dict[str, Any]] = []
 
 
@@ -230,6 +232,7 @@ def plan(settings: Settings, name: str, scenario_name: str, size: Size, k: int) 
         timing=timing,
         k=k,
         seed=zlib.crc32(words.encode()),
+        links=settings.links,
     )
 
 

@@ -22,7 +22,7 @@ from bench.errors import BenchError
 from bench.events import FORMAT_VERSION, Counters, Died, Due, History, JobDeclared, Phase
 from bench.fleet import Fleet, Helper, Instance, last_words
 from bench.leftovers import Registration
-from bench.links import relayed
+from bench.links import LinkKind, relayed, unavailable
 from bench.live_history import LiveHistory
 from bench.record import TrialRecord
 from bench.recorder import Recorder, epoch_offset, host_clock
@@ -61,6 +61,7 @@ class Plan:
     timing: Timing
     k: int
     seed: int
+    links: LinkKind = "relay"
 
     @property
     def bounds(self) -> Bounds:
@@ -102,7 +103,11 @@ class Plan:
     def why_not(self) -> str | None:
         """Why this trial cannot be run: a fault that this machine or this design lacks."""
         reasons = (planned.why_not(self.design) for planned in self.scenario.faults)
-        return next((why for why in reasons if why), None)
+        why = next((why for why in reasons if why), None)
+        if why is None and self.scenario.through_links:
+            cannot = unavailable(self.links, self.design.services)
+            return cannot and f"links by {self.links}: {cannot}"
+        return why
 
     def record(
         self,
@@ -137,6 +142,7 @@ class Plan:
             f"-m {len(self.workload.jobs)} --period {self.workload.period_s:g} "
             f"--timing {self.timing.profile} --lease {self.timing.lease_s:g} "
             f"--trial-seed {self.seed}"
+            + ("" if self.links == "relay" else f" --links {self.links}")
         )
 
     @property
@@ -222,7 +228,8 @@ class Trial:
         await stack.enter_async_context(self._helpers())
         if self.plan.scenario.through_links:
             log = self.done.logs / "relay.log"
-            relay = Relay(log, self.plan.seed, self._register_relay)
+            spaces = self.plan.links == "namespaces"
+            relay = Relay(log, self.plan.seed, self._register_relay, namespaces=spaces)
             self.relay = await stack.enter_async_context(relay)
         strategy = self._strategy()
         await strategy.prepare(self.plan.workload.jobs)
@@ -322,7 +329,7 @@ class Trial:
         path = self.private / f"{name}.json"
         endpoints, links = self.endpoints, list[RelayedLink]()
         if self.relay:
-            endpoints, links = await relayed(self.relay, name, endpoints)
+            endpoints, links = await relayed(self.relay, name, endpoints, self.plan.links)
         config = InstanceConfig(
             name=name,
             strategy=design.name,

@@ -71,7 +71,7 @@ def publishes(columns: Columns, instance: int, t: float) -> bool:
     """Whether the instance was the last whose publication the queue took, at `t`."""
     calls = columns.calls
     published = [code for code, name in enumerate(calls.actions) if name == PUBLISH]
-    taken = np.flatnonzero(calls.won & np.isin(calls.action, published) & (calls.t <= t))
+    taken = np.flatnonzero(calls.kept & np.isin(calls.action, published) & (calls.t <= t))
     return bool(len(taken)) and bool(calls.instance[taken[calls.t[taken].argmax()]] == instance)
 
 

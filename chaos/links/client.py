@@ -21,11 +21,16 @@ class RelayLost(ConnectionError):
 
 @dataclass(frozen=True)
 class RelayedLink:
-    """A link through a relay (chaos.links.traffic.Link); clients connect to loopback:`port`."""
+    """A link through a relay (chaos.links.traffic.Link); clients connect to `address`:`port`.
+
+    `network` is a process whose network namespace clients must be in; 0 for the host's own.
+    """
 
     name: str
     port: int
     relay: "Relay"
+    address: str = "127.0.0.1"
+    network: int = 0
 
     async def shape(self, traffic: Traffic) -> Carried:
         return (await self.relay.ask(Shape(self.name, traffic))).carried
@@ -38,11 +43,20 @@ class RelayedLink:
 
 
 class Relay:
-    """One relay process. Use as a context: its end is the end of every link."""
+    """One relay process. Use as a context: its end is the end of every link.
+
+    With `namespaces`, `link` may be given a `leaf`: the network namespace that it begins in.
+    """
 
     def __init__(
-        self, log: Path, seed: int = 0, on_start: Callable[[int], None] = lambda pid: None
+        self,
+        log: Path,
+        seed: int = 0,
+        on_start: Callable[[int], None] = lambda pid: None,
+        *,
+        namespaces: bool = False,
     ) -> None:
+        self._options = ["namespaces"] if namespaces else []
         self._log = log
         self._seed = seed
         self._on_start = on_start  # told the pid, to be written down before anything else
@@ -52,7 +66,7 @@ class Relay:
     async def __aenter__(self) -> "Relay":
         with self._log.open("ab") as out:
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "chaos.links.relay", str(self._seed),
+                sys.executable, "-m", "chaos.links.relay", str(self._seed), *self._options,
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=out,
                 start_new_session=True,
             )  # fmt: skip
@@ -64,13 +78,13 @@ class Relay:
             self._process.kill()  # it holds nothing that could be lost
         await self._process.wait()
 
-    async def link(self, name: str, host: str, port: int) -> RelayedLink:
+    async def link(self, name: str, host: str, port: int, leaf: str = "") -> RelayedLink:
         """A new link to the server at host:port."""
-        answer = await self.ask(Open(name, host, port))
-        return RelayedLink(name, answer.port, self)
+        answer = await self.ask(Open(name, host, port, leaf))
+        return RelayedLink(name, answer.port, self, answer.address, answer.network)
 
     async def ask(self, request: Request) -> Answer:
-        """One request; raises RelayLost when no answer comes.
+        """One request; raises RelayLost when no answer comes, or one that says what failed.
 
         Once begun it is not broken off half way, so that answers and requests stay in step.
         """
@@ -87,4 +101,7 @@ class Relay:
             raise RelayLost(f"the relay does not answer: {type(error).__name__}") from error
         if not line:
             raise RelayLost(f"the relay has ended (its log: {self._log})")
-        return msgspec.json.decode(line, type=Answer)
+        answer = msgspec.json.decode(line, type=Answer)
+        if answer.error:
+            raise RelayLost(f"the relay: {answer.error}")
+        return answer

@@ -12,11 +12,15 @@ from chaos.links.traffic import Carried, Traffic
 
 
 class Open(msgspec.Struct, tag="open", frozen=True):
-    """Make a route to host:port; answered with the port to connect to."""
+    """Make a route to host:port; answered with where to connect to.
+
+    From the network namespace `leaf`, made when it is first named; from the host where it is empty.
+    """
 
     route: str
     host: str
     port: int
+    leaf: str = ""
 
 
 class Shape(msgspec.Struct, tag="shape", frozen=True):
@@ -42,7 +46,13 @@ Request = Open | Shape | ResetAll | Look
 
 
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True):
-    """The relay's answer to one request."""
+    """The relay's answer to one request.
+
+    `network` is a process in the leaf's namespace, 0 for the host's own. `error` says what failed.
+    """
 
     port: int = 0
+    address: str = ""
+    network: int = 0
     carried: Carried = Carried()
+    error: str = ""

@@ -1,6 +1,6 @@
 """The relay: links as listening ports of the loopback interface, each carried to one server.
 
-    python -m chaos.links.relay
+    python -m chaos.links.relay SEED [namespaces]
 
 A process of its own, told on stdin what to do (chaos.links.protocol), that ends when its stdin
 does, and so never outlives whoever started it. One route is one instance's link to one service.
@@ -9,6 +9,9 @@ While a link takes no connections, the kernel drops whatever asks for one: the l
 no room. That is what a packet filter's DROP looks like to a client. What differs from a network:
 a connection made through the relay succeeds before the server was asked, and a server that
 refuses is seen as a reset.
+
+With `namespaces` a link may begin in a network namespace of its own (chaos.links.namespaces): then
+the kernel drops what is to be lost, and the relay only carries, delays and half-opens.
 """
 
 import asyncio
@@ -21,10 +24,12 @@ import sys
 from contextlib import suppress
 
 import msgspec
+from msgspec.structs import replace
 
 from chaos.links.carrying import Lane, Stream, reset, reset_on_close
+from chaos.links.namespaces import Hub
 from chaos.links.protocol import Answer, Look, Open, Request, ResetAll, Shape
-from chaos.links.traffic import HEALTHY, Carried, Traffic
+from chaos.links.traffic import HEALTHY, Carried, Traffic, Way
 
 LOOPBACK = "127.0.0.1"
 BACKLOG = 128
@@ -34,18 +39,28 @@ _PR_SET_PDEATHSIG = 1
 
 
 class Route:
-    """One link: a listening port, and the server behind it."""
+    """One link: a listening port, and the server behind it.
 
-    def __init__(self, host: str, port: int, rng: random.Random) -> None:
+    `hub` is who drops packets for it, where the listener is in a namespace.
+    """
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        rng: random.Random,
+        listener: socket.socket | None = None,
+        hub: "Hub | None" = None,
+    ) -> None:
         self._server = (host, port)
         self._outbound, self._inbound = Lane(rng), Lane(rng)
         self._traffic = HEALTHY
         self._connections: dict[asyncio.Task[None], list[asyncio.StreamWriter]] = {}
         self._plugs: list[socket.socket] = []
         self._plug_addresses: set[tuple[str, int]] = set()
-        self._listener = socket.socket()
+        self._hub = hub
+        self._listener = listener or _on_loopback()
         self._listener.setblocking(False)
-        self._listener.bind((LOOPBACK, 0))
         self._listener.listen(BACKLOG)
         self.port: int = self._listener.getsockname()[1]
         self._accepting = asyncio.create_task(self._accept())
@@ -53,6 +68,8 @@ class Route:
     async def shape(self, traffic: Traffic) -> Carried:
         """Change the link's state; what it carried just before."""
         carried = self.carried()
+        if self._hub:
+            traffic = self._by_packets(self._hub, traffic)
         self._outbound.shape(traffic.outbound)
         self._inbound.shape(traffic.inbound)
         if traffic.connects and not self._traffic.connects:
@@ -61,6 +78,21 @@ class Route:
             await self._shut()
         self._traffic = traffic
         return carried
+
+    def _by_packets(self, hub: Hub, traffic: Traffic) -> Traffic:
+        """Have the kernel lose what is to be lost; what is left to do for the relay.
+
+        A half-open link takes connections, which no packet filter does for a server.
+        """
+
+        def lost(way: Way) -> Way:
+            return Way(cut=way.cut and not traffic.connects, loss=way.loss)
+
+        def left(way: Way) -> Way:
+            return replace(way, cut=way.cut and traffic.connects, loss=0.0)
+
+        hub.rule(self.port, lost(traffic.outbound), lost(traffic.inbound))
+        return Traffic(left(traffic.outbound), left(traffic.inbound))
 
     async def reset(self) -> Carried:
         """Reset every open connection on both sides."""
@@ -73,11 +105,14 @@ class Route:
 
     def carried(self) -> Carried:
         """What the link carries now."""
+        held_bytes = self._outbound.held_bytes + self._inbound.held_bytes
+        if self._hub:
+            held_bytes += self._hub.dropped_bytes(self.port)
         return Carried(
             connections=len(self._connections),
             outbound_bytes=self._outbound.bytes,
             inbound_bytes=self._inbound.bytes,
-            held_bytes=self._outbound.held_bytes + self._inbound.held_bytes,
+            held_bytes=held_bytes,
         )
 
     async def _accept(self) -> None:
@@ -151,16 +186,16 @@ class Route:
 class Relay:
     """All routes, by name."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, hub: Hub | None = None) -> None:
         self._routes: dict[str, Route] = {}
         self._rng = random.Random(seed)
+        self._hub = hub
 
     async def obey(self, request: Request) -> Answer:
         """Do what is asked and say how it went."""
         match request:
-            case Open(route=name, host=host, port=port):
-                route = self._routes[name] = Route(host, port, self._rng)
-                return Answer(port=route.port)
+            case Open():
+                return self._open(request)
             case Shape(route=name, traffic=traffic):
                 return Answer(carried=await self._routes[name].shape(traffic))
             case ResetAll(route=name):
@@ -168,16 +203,37 @@ class Relay:
             case Look(route=name):
                 return Answer(carried=self._routes[name].carried())
 
+    def _open(self, request: Open) -> Answer:
+        server = (request.host, request.port)
+        if not request.leaf:
+            route = self._routes[request.route] = Route(*server, self._rng)
+            return Answer(port=route.port, address=LOOPBACK)
+        if not self._hub:
+            return Answer(error="this relay was started without namespaces")
+        leaf = self._hub.leaf(request.leaf)
+        listener = self._hub.listener(leaf)
+        route = self._routes[request.route] = Route(*server, self._rng, listener, self._hub)
+        return Answer(port=route.port, address=leaf.address, network=leaf.pid)
 
-async def serve(seed: int) -> None:
+
+async def serve(seed: int, hub: Hub | None = None) -> None:
     """Obey the requests on stdin, one a line, until it ends."""
     loop = asyncio.get_running_loop()
     requests = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(requests), sys.stdin)
-    relay = Relay(seed)
+    relay = Relay(seed, hub)
     while line := await requests.readline():
-        answer = await relay.obey(msgspec.json.decode(line, type=Request))
+        try:
+            answer = await relay.obey(msgspec.json.decode(line, type=Request))
+        except OSError as error:
+            answer = Answer(error=f"{error}")
         os.write(1, msgspec.json.encode(answer) + b"\n")
+
+
+def _on_loopback() -> socket.socket:
+    made = socket.socket()
+    made.bind((LOOPBACK, 0))
+    return made
 
 
 def _this_task() -> asyncio.Task[None]:
@@ -187,10 +243,11 @@ def _this_task() -> asyncio.Task[None]:
 
 
 def main() -> None:
-    """`python -m chaos.links.relay SEED`."""
+    """`python -m chaos.links.relay SEED [namespaces]`."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    asyncio.run(serve(int(sys.argv[1])))
+    hub = Hub() if "namespaces" in sys.argv[2:] else None  # forks: before the event loop
+    asyncio.run(serve(int(sys.argv[1]), hub))
 
 
 if __name__ == "__main__":

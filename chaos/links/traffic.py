@@ -54,6 +54,10 @@ class Link(Protocol):
     def name(self) -> str:
         """`instance>service`."""
 
+    @property
+    def network(self) -> int:
+        """A process in the network namespace that the instance must be in; 0: the host's own."""
+
     async def shape(self, traffic: Traffic) -> Carried:
         """Change the link's state; in force when this returns. What it carried at that moment."""
 

@@ -1,11 +1,15 @@
 """Links cut what they claim to cut, in that direction and only that, and are whole after the heal.
 
 Real sockets throughout: a server that counts what reaches it and sends on its own, and instances
-that each have a link of their own to it.
+that each have a link of their own to it: by the relay, and from a network namespace of their own.
 """
 
 import asyncio
 import contextlib
+import os
+import socket
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +18,7 @@ import psutil
 import pytest
 
 from chaos.faults import injected
+from chaos.links import namespaces
 from chaos.links.client import Relay, RelayedLink, RelayLost
 from chaos.links.faults import Delay, Drop, HalfOpen, Partition, Reset
 
@@ -49,16 +54,61 @@ class Peer:
             writer.write(text)
 
 
+INSIDE = """
+import socket, sys
+from chaos.links.namespaces import enter
+link = socket.socket(fileno=int(sys.argv[1]))
+enter(int(sys.argv[2]))
+link.send(b"!")
+while link.recv(1):
+    with socket.socket() as made:
+        socket.send_fds(link, [b"+"], [made.fileno()])
+"""
+
+
+class Inside:
+    """A process in a network namespace that hands out sockets made there."""
+
+    def __init__(self, network: int) -> None:
+        self._link, theirs = socket.socketpair()
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", INSIDE, str(theirs.fileno()), str(network)],
+                pass_fds=[theirs.fileno()],
+            )
+        assert self._link.recv(1) == b"!"
+
+    def socket(self) -> socket.socket:
+        self._link.send(b"?")
+        _, descriptors, _, _ = socket.recv_fds(self._link, 1, 1)
+        made = socket.socket(fileno=descriptors[0])
+        made.setblocking(False)
+        return made
+
+    def close(self) -> None:
+        self._link.close()
+        assert self._process.wait(SOON_S) == 0
+
+
 @dataclass
 class Host:
     """An instance with one link."""
 
     name: str
     links: list[RelayedLink]
+    inside: Inside | None = None
     writers: list[asyncio.StreamWriter] = field(default_factory=list)
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.links[0].port)
+        link = self.links[0]
+        made = self.inside.socket() if self.inside else socket.socket()
+        made.setblocking(False)
+        try:
+            await asyncio.get_running_loop().sock_connect(made, (link.address, link.port))
+        except BaseException:
+            made.close()
+            raise
+        reader, writer = await asyncio.open_connection(sock=made)
         self.writers.append(writer)
         return reader, writer
 
@@ -73,17 +123,28 @@ async def peer() -> AsyncIterator[Peer]:
     await hang_up(serving.writers)
 
 
+@pytest.fixture(params=["relay", "namespaces"])
+def kind(request: pytest.FixtureRequest) -> str:
+    if request.param == "namespaces" and (why := namespaces.missing()):
+        pytest.skip(f"links by namespaces: {why}")
+    return request.param
+
+
 @pytest.fixture
-async def relay(tmp_path: Path) -> AsyncIterator[Relay]:
-    async with Relay(tmp_path / "relay.log") as running:
+async def relay(tmp_path: Path, kind: str) -> AsyncIterator[Relay]:
+    async with Relay(tmp_path / "relay.log", namespaces=kind == "namespaces") as running:
         yield running
 
 
 @contextlib.asynccontextmanager
 async def linked(name: str, relay: Relay, port: int) -> AsyncIterator[Host]:
-    host = Host(name, [await relay.link(f"{name}>peer", "127.0.0.1", port)])
+    leaf = name if relay._options else ""
+    link = await relay.link(f"{name}>peer", "127.0.0.1", port, leaf)
+    host = Host(name, [link], Inside(link.network) if leaf else None)
     yield host
     await hang_up(host.writers)
+    if host.inside:
+        host.inside.close()
 
 
 async def hang_up(writers: list[asyncio.StreamWriter]) -> None:
@@ -117,6 +178,10 @@ async def silent(reader: asyncio.StreamReader) -> None:
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(NEVER_S):
             await reader.read(1)
+
+
+def interfaces() -> list[str]:
+    return sorted(os.listdir("/sys/class/net"))
 
 
 async def first_byte(host: Host) -> bytes:
@@ -217,7 +282,8 @@ async def test_an_end_waits_at_the_cut_like_everything_else(host: Host, peer: Pe
         writer.close()
         await asyncio.sleep(NEVER_S)
         assert peer.ends == []
-    await until(lambda: peer.ends == ["closed"])
+    await until(lambda: peer.ends)
+    assert peer.ends == ["closed"]
 
 
 async def test_a_server_that_hangs_up_during_a_cut_is_not_heard_before_the_heal(
@@ -258,6 +324,7 @@ async def test_a_delay_holds_every_byte_for_its_time_and_keeps_their_order(host:
     assert clock() - began < 0.1
 
 
+@pytest.mark.parametrize("kind", ["relay"], indirect=True)
 async def test_dropped_packets_arrive_a_retransmission_later(host: Host) -> None:
     reader, writer = await host.connect()
     clock = asyncio.get_running_loop().time
@@ -265,6 +332,40 @@ async def test_dropped_packets_arrive_a_retransmission_later(host: Host) -> None
         began = clock()
         await answers(reader, writer, b"again")
         assert clock() - began >= 0.4  # once each way
+
+
+@pytest.mark.parametrize("kind", ["namespaces"], indirect=True)
+async def test_the_kernel_drops_a_share_of_the_packets_and_counts_them(
+    host: Host, neighbour: Host
+) -> None:
+    reader, writer = await host.connect()
+    there = await neighbour.connect()
+    async with injected(Drop(0.5), host):
+        while not (await host.links[0].look()).held_bytes:
+            await answers(reader, writer, b"again")
+    assert (await neighbour.links[0].look()).held_bytes == 0
+    await answers(reader, writer, b"after")
+    await answers(*there, b"fine")
+
+
+@pytest.mark.parametrize("kind", ["namespaces"], indirect=True)
+async def test_a_namespace_is_seen_by_nobody_else_and_gone_with_the_relay(
+    tmp_path: Path, kind: str, peer: Peer
+) -> None:
+    before = interfaces()
+    async with Relay(tmp_path / "relay.log", namespaces=True) as relay:
+        link = await relay.link("i1>peer", "127.0.0.1", peer.port, "i1")
+        there = os.stat(f"/proc/{link.network}/ns/net").st_ino
+        assert there != os.stat("/proc/self/ns/net").st_ino
+        assert interfaces() == before
+    await until(lambda: not psutil.pid_exists(link.network))
+
+
+async def test_a_leaf_that_cannot_be_had_is_one_clear_line(relay: Relay, kind: str) -> None:
+    if kind == "relay":
+        with pytest.raises(RelayLost, match="started without namespaces"):
+            await relay.link("i1>peer", "127.0.0.1", 1, "i1")
+        assert (await relay.link("i1>peer", "127.0.0.1", 1)).port
 
 
 async def test_a_reset_breaks_open_connections_at_both_ends_and_welcomes_new_ones(

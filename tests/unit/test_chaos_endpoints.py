@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from bench.links import LinkError, relayed
+from bench.links import LinkError, relayed, unavailable
 from chaos.links.client import RelayedLink
 
 
@@ -14,8 +14,10 @@ class Relaying:
 
     opened: list[tuple[str, str, int]] = field(default_factory=list)
 
-    async def link(self, name: str, host: str, port: int) -> RelayedLink:
+    async def link(self, name: str, host: str, port: int, leaf: str) -> RelayedLink:
         self.opened.append((name, host, port))
+        if leaf:
+            return RelayedLink(name, 4001, self, "10.77.0.1", 4711)  # type: ignore[arg-type]
         return RelayedLink(name, 4000 + len(self.opened), self)  # type: ignore[arg-type]
 
 
@@ -48,6 +50,18 @@ async def test_each_service_gets_a_link_of_its_own_named_after_both_ends() -> No
     ]
     assert [link.name for link in links] == ["i1-ab>redis", "i1-ab>etcd"]
     assert endpoints["etcd"] == "http://127.0.0.1:4002"
+
+
+async def test_an_instance_in_a_namespace_of_its_own_is_told_the_address_seen_from_there() -> None:
+    urls = {"redis": "redis://:p@localhost/0"}
+    endpoints, [link] = await relayed(Relaying(), "i1", urls, "namespaces")  # type: ignore[arg-type]
+    assert endpoints["redis"] == "redis://:p@10.77.0.1:4001/0"
+    assert link.network == 4711
+
+
+def test_kubernetes_is_cut_by_the_relay_only() -> None:
+    assert unavailable("relay", ["kubernetes"]) is None
+    assert "certificate" in str(unavailable("namespaces", ["kubernetes"]))
 
 
 @pytest.mark.parametrize("url", ["zookeeper://u:secret@a:1,b:2", "/run/redis.sock"])

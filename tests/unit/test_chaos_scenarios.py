@@ -113,6 +113,11 @@ def test_a_flapping_job_works_and_fails_by_turns() -> None:
     assert not default_workload(1, 1.0).work.popitem()[1].fails_at(3000)
 
 
+def test_a_run_may_need_memory() -> None:
+    shaped = Load(memory_mb=32).shape(default_workload(1, 1.0), 2.0)
+    assert [work.memory_mb for work in shaped.work.values()] == [32]
+
+
 def test_the_plan_of_a_trial_has_the_workload_of_its_scenario() -> None:
     settings = settings_from("quick", strategies=["redis-lock"], scenarios=["long-job"])
     planned = plan(settings, "redis-lock", "long-job", Size(3, 10), 1)

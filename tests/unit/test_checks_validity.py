@@ -74,7 +74,7 @@ def test_a_fault_on_the_leader_must_strike_while_it_leads():
     assert reasons(story) == ["fault 0 (kill) missed: its target was not the leader"]
 
 
-def published(instance: str, t: float, outcome: str = "won") -> Coordinated:
+def published(instance: str, t: float, outcome: str = "ok") -> Coordinated:
     return Coordinated(
         t=at(t), instance=instance, action="publish", seconds=0.001, outcome=outcome,
         job="report", due_ms=round(at(t) * 1000),

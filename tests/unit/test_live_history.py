@@ -8,7 +8,7 @@ import pytest
 from bench.events import InstanceReady, RunEnded, RunStarted
 from bench.live_history import LiveHistory
 from bench.recorder import Recorder
-from strategies.notes import Granted, Lost
+from strategies.notes import Coordinated, Granted, Lost
 
 
 @pytest.fixture
@@ -83,3 +83,13 @@ def test_a_line_that_is_still_being_written_is_read_when_it_is_whole(
 
 async def test_waiting_for_what_never_happens_ends_with_false(live: LiveHistory) -> None:
     assert not await live.until(lambda: False, timeout_s=0.05)
+
+
+def test_who_had_a_publication_taken_is_a_scheduler(tmp_path: Path, live: LiveHistory) -> None:
+    for name, outcome in (("i1", "lost"), ("i2", "ok")):
+        call = Coordinated(action="publish", seconds=0.1, outcome=outcome, job="j", due_ms=1)
+        recorder(tmp_path, name).record(call)
+    live.read()
+    assert list(live.publishers) == ["i2"]
+    live.forget("i2")
+    assert not live.publishers
