@@ -1,5 +1,6 @@
 """Findings on the real controllers, each by one command (docs/kubernetes.md tells what came out).
 
+    python -m bench.benchmarks.kubernetes cost 30        30 nodes at rest: memory, processors, start
     python -m bench.benchmarks.kubernetes skew 100       due minute -> process start, 100 CronJobs
     python -m bench.benchmarks.kubernetes loss           a node dies mid-run, in its parts
     python -m bench.benchmarks.kubernetes loss-failed    the same with podReplacementPolicy: Failed
@@ -29,6 +30,7 @@ from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
+import psutil
 
 from bench.config import InstanceConfig, Work, write_config
 from bench.events import Platform, RunEnded, RunStarted, decode
@@ -130,7 +132,11 @@ class Scene:
 
 @asynccontextmanager
 async def _cron_scene(
-    plane: ControlPlane, jobs: Sequence[Job], duration_s: float, settings: Settings
+    plane: ControlPlane,
+    jobs: Sequence[Job],
+    duration_s: float,
+    settings: Settings,
+    nodes: int = 3,
 ) -> Any:
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="coordbench-")))
@@ -143,7 +149,7 @@ async def _cron_scene(
         )
         await strategy.prepare(jobs)
         try:
-            await scene.start_nodes()
+            await scene.start_nodes(nodes)
             yield scene
         finally:
             await asyncio.gather(*scene.end())
@@ -154,6 +160,30 @@ def _jobs(count: int, **changes: Any) -> list[Job]:
     return [
         Job(**{"name": f"job-{n:03}", "schedule": EVERY_MINUTE, **changes}) for n in range(count)
     ]
+
+
+async def cost(plane: ControlPlane, count: str = "30") -> None:
+    """What a control plane and its nodes hold and use while nothing is due."""
+    async with _cron_scene(plane, _jobs(0), 0.1, Settings(), int(count)) as scene:
+        await asyncio.sleep(10)  # the start is over
+        agents = [psutil.Process(process.pid) for process in scene.processes.values()]
+        servers = [psutil.Process(pid) for pid in plane.pids]
+        before_s, began_s = _cpu_s(agents + servers), scene.clock()
+        await asyncio.sleep(20)
+        used = (_cpu_s(agents + servers) - before_s) / (scene.clock() - began_s)
+        largest_mb = max(agent.memory_info().rss for agent in agents) / 2**20
+        _say(
+            finding="cost", ready_s=round(plane.ready_s, 2), agents=len(agents),
+            agent_mb=round(largest_mb, 1), cores=round(used, 2), **_memory(plane),
+        )  # fmt: skip
+
+
+def _cpu_s(processes: Sequence[psutil.Process]) -> float:
+    return sum(sum(process.cpu_times()[:2]) for process in processes)
+
+
+def _memory(plane: ControlPlane) -> dict[str, int]:
+    return {"control_plane_mb": round(sum(plane.resident_mb().values()))}
 
 
 async def skew(plane: ControlPlane, count: str = "10") -> None:
@@ -169,7 +199,10 @@ async def skew(plane: ControlPlane, count: str = "10") -> None:
             return [run.t - minute for run in runs if run.due_ms == due_ms]
 
         await scene.until(lambda: len(started()) >= int(count), 50)
-        _say(finding="skew", jobs=int(count), started=len(started()), **_quantiles(started()))
+        _say(
+            finding="skew", jobs=int(count), started=len(started()), **_quantiles(started()),
+            **_memory(plane),
+        )  # fmt: skip
 
 
 async def loss(plane: ControlPlane, replacement: Any = "TerminatingOrFailed") -> None:
@@ -377,7 +410,7 @@ class _Lines:
 
 
 FINDINGS: dict[str, Callable[..., Awaitable[None]]] = {
-    "skew": skew, "loss": loss, "loss-failed": loss_failed, "blocked": blocked,
+    "cost": cost, "skew": skew, "loss": loss, "loss-failed": loss_failed, "blocked": blocked,
     "policies": policies, "partition": partition, "missed": missed, "controllers": controllers,
     "lease": lease,
 }  # fmt: skip

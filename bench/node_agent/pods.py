@@ -16,6 +16,7 @@ from strategies.kubernetes.objects import Pod, PodStatus
 
 REPORT_AGAIN_S = 0.2
 DEFAULT_GRACE_S = 30
+TOO_LONG = ("DeadlineExceeded", "Pod was active longer than its deadline")
 
 
 class PodLife:
@@ -99,20 +100,21 @@ class PodLife:
             if not status.restarts_after(spec.restart_policy, end.exit_code):
                 break
             self._restarts += 1
-            if await self._told_to_leave_within(status.backoff_s(self._restarts)):
+            if await self._told_to_leave_within(status.backoff_s(self._restarts), born):
+                break
+            if self._left_s(born) == 0:
+                end = End(end.exit_code, *TOO_LONG)
                 break
         return status.ended(self.pod, started, self._now(), self._restarts, end)
 
     async def _until_end(self, born: float) -> End:
         """Until the process ends by itself, must leave, or has reached the pod's deadline."""
         assert self._process is not None
-        deadline = self.pod.spec.active_deadline_seconds
-        left_s = None if deadline is None else max(0.0, born + deadline - self._now())
         ending = asyncio.ensure_future(self._process.wait())
         leaving = asyncio.ensure_future(self._leave.wait())
         try:
             await asyncio.wait(
-                {ending, leaving}, timeout=left_s, return_when=asyncio.FIRST_COMPLETED
+                {ending, leaving}, timeout=self._left_s(born), return_when=asyncio.FIRST_COMPLETED
             )
             if ending.done():
                 return End(ending.result())
@@ -120,7 +122,7 @@ class PodLife:
                 code = await self._process.stop(self._grace_s)
                 return End(code, self._why)
             code = await self._process.stop(self._grace_s)
-            return End(code, "DeadlineExceeded", "Pod was active longer than its deadline")
+            return End(code, *TOO_LONG)
         finally:
             ending.cancel()
             leaving.cancel()
@@ -137,9 +139,16 @@ class PodLife:
             return f"{len(containers)} containers: a node agent runs pods of one"
         return "" if containers[0].command else "no command: a node agent runs no image"
 
-    async def _told_to_leave_within(self, seconds: float) -> bool:
+    def _left_s(self, born: float) -> float | None:
+        """What is left of the pod's deadline; None where it has none."""
+        deadline = self.pod.spec.active_deadline_seconds
+        return None if deadline is None else max(0.0, born + deadline - self._now())
+
+    async def _told_to_leave_within(self, seconds: float, born: float) -> bool:
+        """Wait before a restart, but not beyond the pod's deadline."""
+        left_s = self._left_s(born)
         with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(seconds if left_s is None else min(seconds, left_s)):
                 await self._leave.wait()
         return self._leave.is_set()
 

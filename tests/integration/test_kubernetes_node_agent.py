@@ -4,7 +4,9 @@ import asyncio
 import random
 import signal
 import sys
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -97,10 +99,16 @@ async def until(fact: Callable[[], Awaitable[Any]], seconds: float = 20) -> Any:
 
 @pytest_asyncio.fixture
 async def bench(control_plane: ControlPlane, tmp_path: Path) -> AsyncIterator[Bench]:
+    async with bench_on(control_plane, tmp_path) as made:
+        yield made
+
+
+@asynccontextmanager
+async def bench_on(control_plane: ControlPlane, folder: Path) -> AsyncIterator[Bench]:
     namespace = f"t{random.randrange(10**9):09}"
     async with KubernetesApi(control_plane.url_for(access.ADMIN), timeout_s=5) as api:
         await api.create("/api/v1/namespaces", {"metadata": {"name": namespace}})
-        made = Bench(control_plane, api, namespace, tmp_path, {})
+        made = Bench(control_plane, api, namespace, folder, {})
         try:
             yield made
         finally:
@@ -226,6 +234,41 @@ async def test_a_paused_node_is_given_up_goes_on_with_its_pod_and_then_gives_way
 
     await until(over)
     assert not process_of(marker)
+
+
+@pytest.mark.slow
+async def test_when_the_control_plane_restarts_no_pod_is_lost_and_none_runs_twice(
+    tmp_path: Path,
+) -> None:
+    """Its watches break, and what they had seen is too old for the new server: listed again."""
+    plane = ControlPlane(tmp_path / "logs", None)
+    await plane.start()
+    try:
+        async with bench_on(plane, tmp_path) as bench:
+            node = await bench.start_node("n1")
+            out = bench.folder / "out"
+            for name, seconds in (("before", 1), ("over", 15)):
+                work = f"echo {name} >> {out}; sleep {seconds}; echo {name} ended >> {out}"
+                await bench.run_pod(name, node, ["sh", "-c", work])
+            await bench.until_phase("before", "Succeeded")
+            await plane.restart()
+
+            async def ready() -> bool:
+                return await plane.health() and await bench.is_ready(node)
+
+            await until(ready)
+            await bench.run_pod("after", node, ["sh", "-c", f"echo after >> {out}"])
+            await bench.until_phase("after", "Succeeded")
+            await bench.until_phase("over", "Succeeded")
+            told = Counter(out.read_text().splitlines())
+            assert told == dict.fromkeys(
+                ("before", "before ended", "over", "over ended", "after"), 1
+            )
+            history = (bench.folder / f"{node}.jsonl").read_text()
+            assert '"no-answer"' in history
+            assert '"watch-broke"' in history
+    finally:
+        await plane.stop()
 
 
 async def test_a_stopped_node_says_what_became_of_its_pods_and_goes(bench: Bench) -> None:

@@ -46,7 +46,8 @@ class ControlPlane:
     """A control plane of our own; see bench.services.base.Service.
 
     `url` is the election's role; `url_for` gives any other's. `timing` decides how fast nodes are
-    given up; `retime` changes it. `tell` hears of the build, where one is needed.
+    given up; `retime` changes it. `tell` hears of the build, where one is needed; `ready_s` is how
+    long the start has taken beside it.
     """
 
     name = "kubernetes"
@@ -64,6 +65,7 @@ class ControlPlane:
         self.version = ""
         self.url = ""
         self.tell = tell
+        self.ready_s = 0.0
         self.binaries = cached()
         self._directory = directory
         self._given = registration
@@ -85,8 +87,10 @@ class ControlPlane:
         self.binaries = await asyncio.to_thread(build.build, self.tell)
         if self._registration is None:
             self._registration = Registration()
+        began_s = time.monotonic()
         try:
             await self._start_on_free_port(self._registration)
+            self.ready_s = time.monotonic() - began_s
         except BaseException:
             await self.stop()
             raise
