@@ -35,7 +35,8 @@ class Forks(Protocol):
 class Aim:
     """Everything a fault needs to strike, to heal, and to prove what it did.
 
-    `problems` gathers why a fault cannot have had the effect it was planned for.
+    `problems` gathers why a fault cannot have had the effect it was planned for; `failover_s` is
+    the design's own bound.
     """
 
     targets: Targets
@@ -43,6 +44,7 @@ class Aim:
     lease_s: float
     fork: Forks
     problems: list[str] = field(default_factory=list)
+    failover_s: float = 0.0
     _ids: Iterator[int] = field(default_factory=itertools.count)
 
     async def strike(self, planned: PlannedFault) -> None:
@@ -197,7 +199,7 @@ class Aim:
         runs = [one.run for one in group if one.run]
         if isinstance(planned.healing, After) or not runs:
             return
-        latest_s = began_s + planned.healing.latest_s(*times)
+        latest_s = began_s + planned.healing.latest_s(*times, self.failover_s)
         live, run = self.targets.live, runs[0]
 
         def another_mid_run() -> bool:

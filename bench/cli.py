@@ -79,7 +79,13 @@ def bench(
     raise typer.Exit(run_bench(asked, out, resume))
 
 
-@app.command(epilog=_examples("coordbench trial quartz crash", "coordbench trial redis-lock pause"))
+@app.command(
+    epilog=_examples(
+        "coordbench trial quartz crash",
+        "coordbench trial redis-lock pause",
+        "coordbench trial cronjob crash -v",
+    )
+)
 def trial(
     strategy: Annotated[str, typer.Argument(help="a strategy's name")],
     scenario: Annotated[str, typer.Argument(help="a scenario's name")],
@@ -93,6 +99,9 @@ def trial(
         int | None, typer.Option(help="the seed of one trial, as a result's command gives it")
     ] = None,
     links: Annotated[str, typer.Option(help="how links are broken: relay or namespaces")] = "relay",
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="also tell calls and a platform's every step")
+    ] = False,
     out: Annotated[Path, typer.Option(help="where results go")] = Path("results"),
 ) -> None:
     """Run one trial and tell what happened, event by event around the fault."""
@@ -113,7 +122,7 @@ def trial(
         controls=False,
         links=links,
     )
-    raise typer.Exit(run_trial(asked, out, trial_seed))
+    raise typer.Exit(run_trial(asked, out, trial_seed, details=verbose))
 
 
 @app.command(epilog=_examples("coordbench check results/latest", "coordbench check my-log.jsonl"))

@@ -46,10 +46,12 @@ def run_bench(settings: Settings, out: Path, resume: Path | None) -> int:
     return _say_verdict(console, matrix, results)
 
 
-def run_trial(settings: Settings, out: Path, trial_seed: int | None = None) -> int:
+def run_trial(
+    settings: Settings, out: Path, trial_seed: int | None = None, *, details: bool = False
+) -> int:
     """Run one trial, tell what happened around its faults, and judge it; the exit code.
 
-    `trial_seed` repeats the plan of a trial whose own seed is known.
+    `trial_seed` repeats the plan of a trial whose own seed is known; `details` tells more.
     """
     console = Console(highlight=False)
     clean_up(console)
@@ -61,7 +63,8 @@ def run_trial(settings: Settings, out: Path, trial_seed: int | None = None) -> i
     _run(bench, console, results)
     matrix = _finish(bench, results)
     for judgement in results.judgements():
-        for line in tell(results.trial_path(judgement.record) / "history.parquet"):
+        history = results.trial_path(judgement.record) / "history.parquet"
+        for line in tell(history, details=details):
             console.print(line, markup=False, soft_wrap=True)
         for line in summary(judgement):
             console.print(line, markup=False, soft_wrap=True)

@@ -31,7 +31,6 @@ from bench.record import RESULTS_VERSION, TrialRecord
 from strategies.interface import Allowed
 
 Status = Literal["ok", "broken", "invalid", "unknown"]
-PLATFORMS = {"kubernetes"}  # services that decide in place of the instances, which only run
 SHOWN = 5  # fires named in a summary, of those that stand in the verdict
 
 _UNREMARKABLE = (Outcome.ON_TIME, Outcome.PENDING)
@@ -74,7 +73,7 @@ def judge(table: Any, record: TrialRecord, warnings: Sequence[str] = ()) -> Judg
     try:
         columns = read_columns(table)
         judged = judge_fires(columns, record.bounds.failover_s or 0.0)
-        metrics = measure(columns, judged, record.bounds)
+        metrics = measure(columns, judged, record.bounds, lasting=record.lasting)
         verdict = _verdict(columns, judged, metrics, record)
     except InvalidResults:
         raise
@@ -147,7 +146,7 @@ class _Versioned(msgspec.Struct):
 
 
 def _verdict(columns: Columns, judged: Judged, metrics: Metrics, record: TrialRecord) -> Verdict:
-    coordinates = bool(set(record.services) - PLATFORMS)
+    coordinates = bool(record.services) and record.replica == "member"
     found = invalid_reasons(columns, judged.fires, record.faults, coordinates=coordinates)
     reasons = [*record.problems, *found]
     broken = broken_promises(columns, judged, record.allowed, _scope(record))
@@ -171,6 +170,7 @@ def _scope(record: TrialRecord) -> Scope:
         steady=record.allowed_steady,
         bound_s=max(bounds.failover_s or 0.0, bounds.recovery_s or 0.0),
         fence_scope=None if record.kind == "control" else record.fence_scope,
+        lasting=record.lasting,
     )
 
 

@@ -18,6 +18,7 @@ import msgspec
 
 from bench.errors import Exit
 from bench.judge import Judgement
+from bench.lanes import counts_costs
 from bench.metrics import Metrics
 from bench.record import Cell, TrialRecord
 from bench.stats import quantile, spread, wilson
@@ -147,7 +148,7 @@ def row(trials: Sequence[Judgement]) -> Row:
         _empty_what_cannot_happen(made, record)
         _fill_rates(made, metrics)
         _fill_faults(made, metrics)
-        _fill_costs(made, metrics)
+        _fill_costs(made, metrics, record)
         made.broken_promises = sum(
             broken.count for trial in valid for broken in trial.verdict.broken
         )
@@ -301,7 +302,7 @@ def _fill_faults(row: Row, metrics: Sequence[Metrics]) -> None:
         row.failover_p50_leases = row.failover_p50_s / row.lease_s
 
 
-def _fill_costs(row: Row, metrics: Sequence[Metrics]) -> None:
+def _fill_costs(row: Row, metrics: Sequence[Metrics], record: TrialRecord) -> None:
     # Under faults latency stays empty: it would leave out the fires that never ran.
     latency = [one.trigger_latency_ms for one in metrics if not one.faults]
     row.trigger_latency_p50_ms = _median(one.p50 for one in latency)
@@ -312,8 +313,9 @@ def _fill_costs(row: Row, metrics: Sequence[Metrics]) -> None:
     row.trigger_latency_p50_low_ms, row.trigger_latency_p50_high_ms = low_high
     row.lag_p99_ms = max(_known(one.lag_p99_ms for one in metrics), default=None)
     row.rss_mb = max(_known(one.rss_mb for one in metrics), default=None)
-    if row.kind == "control" or any(one.faults for one in metrics):
-        return  # figures of cost come from trials in which nothing broke and that ran alone
+    faulted = any(one.faults for one in metrics)
+    if not counts_costs(record.kind, record.replica, faulted=faulted):
+        return
     overhead = [one.overhead_ms for one in metrics]
     row.overhead_p50_ms = _median(one.p50 for one in overhead)
     row.overhead_p99_ms = _median(one.p99 for one in overhead)

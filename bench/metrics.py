@@ -102,9 +102,12 @@ class Metrics(msgspec.Struct, kw_only=True):
     lag_p99_ms: float | None
 
 
-def measure(columns: Columns, judged: Judged, bounds: Bounds) -> Metrics:
-    """All figures of one history. The failover bound gets the longest wait for a due time."""
-    near = _exposed(columns, judged) if columns.faults else None
+def measure(columns: Columns, judged: Judged, bounds: Bounds, *, lasting: bool = False) -> Metrics:
+    """All figures of one history. The failover bound gets the longest wait for a due time.
+
+    `lasting`: what a fault did to the jobs that it hit has no end.
+    """
+    near = _exposed(columns, judged, lasting=lasting) if columns.faults else None
     faults = [_fault(columns, judged, fault) for fault in columns.faults]
     overhead_ms, fleet_ms = _overhead(columns, judged)
     return Metrics(
@@ -151,10 +154,10 @@ def count(judged: Judged, among: Bools) -> dict[str, int]:
     return counts
 
 
-def _exposed(columns: Columns, judged: Judged) -> Bools:
+def _exposed(columns: Columns, judged: Judged, *, lasting: bool) -> Bools:
     """Fires exposed to a fault: also those of the period before it, whose runs ended just then."""
     period_s = float(periods_s(columns, judged.fires).max(initial=0.0))
-    return exposed(columns, judged.fires, before_s=period_s)
+    return exposed(columns, judged.fires, before_s=period_s, lasting=lasting)
 
 
 def _interrupted_done(columns: Columns, judged: Judged) -> int | None:

@@ -20,14 +20,18 @@ import select
 import signal
 import socket
 import sys
+from collections.abc import Callable
 
 import msgspec
 
-from bench import instance
 from chaos.links import namespaces
 from strategies.catalogue import from_source
 
 PR_SET_PDEATHSIG = 1
+PROGRAMS = {"member": "bench.instance", "node": "bench.node_agent.__main__"}
+"""What an instance runs, by what a replica of the design is; each has `main(config) -> status`."""
+
+Main = Callable[[str], int]
 
 
 class Birth(msgspec.Struct):
@@ -45,8 +49,8 @@ def die_with_parent(parent: int) -> None:
         os._exit(1)
 
 
-def serve() -> None:
-    """Fork instances on request until stdin ends, and report those that ended."""
+def serve(main: Main) -> None:
+    """Fork instances that run `main` on request until stdin ends, and report those that ended."""
     waker, wake = socket.socketpair()
     for end in (waker, wake):
         end.setblocking(False)
@@ -66,10 +70,10 @@ def serve() -> None:
                 return
             *lines, pending = (pending + chunk).split(b"\n")
             for line in lines:
-                _bear(msgspec.json.decode(line, type=Birth))
+                _bear(msgspec.json.decode(line, type=Birth), main)
 
 
-def _bear(birth: Birth) -> None:
+def _bear(birth: Birth, main: Main) -> None:
     nursery = os.getpid()
     pid = os.fork()
     if pid:
@@ -85,7 +89,7 @@ def _bear(birth: Birth) -> None:
         if birth.network:
             namespaces.enter(birth.network)
             die_with_parent(nursery)  # a change of rights clears it
-        status = instance.main(birth.config)
+        status = main(birth.config)
     finally:
         sys.stderr.flush()
         os._exit(status)
@@ -117,10 +121,12 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     die_with_parent(os.getppid())
-    for module in from_source(*sys.argv[1:]).adapters:
+    design = from_source(*sys.argv[1:])
+    for module in design.adapters:
         importlib.import_module(module)
+    program = importlib.import_module(PROGRAMS[design.replica])
     gc.freeze()  # shared pages stay shared: no collection writes to them
-    serve()
+    serve(program.main)
 
 
 if __name__ == "__main__":

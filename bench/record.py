@@ -29,7 +29,8 @@ class TrialRecord(msgspec.Struct, frozen=True, kw_only=True):
     `allowed_steady` is what may happen to fires that no fault could have touched. `faults` is how
     many the scenario plans; `problems` are the runner's own reasons why the trial is invalid;
     `attempts` counts how often it was tried until it was kept; `command` repeats it. `services` are
-    those that the design talks to; none are known of a record that does not name them.
+    those that the design talks to; none are known of a record that does not name them. `replica` is
+    what an instance was; `lasting` says that the fault's effect on what it hit has no end.
     """
 
     version: int = RESULTS_VERSION
@@ -51,6 +52,8 @@ class TrialRecord(msgspec.Struct, frozen=True, kw_only=True):
     fence_scope: str | None = None
     services: tuple[str, ...] = ()
     family: str = ""
+    replica: Literal["member", "node"] = "member"
+    lasting: bool = False
     attempts: int = 1
     problems: tuple[str, ...] = ()
     versions: dict[str, str] = {}
@@ -95,6 +98,8 @@ class TrialRecord(msgspec.Struct, frozen=True, kw_only=True):
             fence_scope=design.fence_scope,
             services=design.services,
             family=design.family,
+            replica=design.replica,
+            lasting=scenario.stress in design.promise.lasting,
             attempts=attempts,
             problems=tuple(problems),
             versions=dict(versions or {}),

@@ -2,7 +2,8 @@
 
 Steady trials of the strategies that are compared run alone, because figures of cost come from
 them. All other trials run in lanes side by side: one lane per server, one trial per server at a
-time. What an earlier, interrupted bench has saved is kept and not run again.
+time, or all at once where a trial takes minutes (bench.lanes). What an earlier, interrupted bench
+has saved is kept and not run again.
 """
 
 import asyncio
@@ -15,7 +16,9 @@ from datetime import datetime
 from pathlib import Path
 
 from bench.judge import Judgement
+from bench.lanes import MOST_JOBS, MOST_NODES, whose
 from bench.leftovers import Registration
+from bench.platforms import HasTiming
 from bench.progress import Finding, Progress
 from bench.results import Results
 from bench.services import Service, ServiceUnavailable, provide
@@ -25,7 +28,7 @@ from bench.watchdog import watched
 
 REPEATS = 3  # how often an invalid trial is repeated
 
-ServiceKey = tuple[str, str]  # service name, lane suffix: "" or "controls"
+ServiceKey = tuple[str, str]  # service name, suffix (bench.lanes): "" or whose it is
 
 
 @dataclass
@@ -40,6 +43,7 @@ class Bench:
     servers: dict[ServiceKey, Service] = field(default_factory=dict)
     not_run: dict[str, str] = field(default_factory=dict)  # service -> why
     _left: list[Plan] = field(default_factory=list)
+    _reviving: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def run(self) -> None:
         """Run every trial that is not kept yet (or was kept as invalid)."""
@@ -54,11 +58,10 @@ class Bench:
             self._left = [plan for plan in todo if not self.why_not(plan)]
             self.progress.begin(list(self._left), len(self.plans) - len(todo), self._left_s())
             stack.callback(self.progress.end)
-            alone, side_by_side = _split(self._left)
-            for plan in alone:
+            for plan in [plan for plan in self._left if plan.runs == "alone"]:
                 await self._settle(plan)
             async with asyncio.TaskGroup() as lanes:
-                for lane in self._lanes(side_by_side).values():
+                for lane in self._lanes(self._left).values():
                     lanes.create_task(self._run_lane(lane))
 
     def why_not(self, plan: Plan) -> str | None:
@@ -66,12 +69,15 @@ class Bench:
         reasons = [self.not_run[name] for name in plan.design.services if name in self.not_run]
         if why := plan.why_not:
             reasons.append(why)
+        by_url = {key[0] for key, one in self.servers.items() if not one.owned}
+        used = [name for name in plan.design.services if name in by_url]
         if any(planned.acts_on == "service" for planned in plan.scenario.faults):
-            by_url = {key[0] for key, one in self.servers.items() if not one.owned}
             reasons += [
-                f"{name} is used by URL, and only a server of its own is hurt"
-                for name in plan.design.services
-                if name in by_url
+                f"{name} is used by URL, and only a server of its own is hurt" for name in used
+            ]
+        if plan.design.replica == "node":
+            reasons += [
+                f"{name} is used by URL, and its nodes are not ours to lose" for name in used
             ]
         return "; ".join(reasons) or None
 
@@ -101,8 +107,8 @@ class Bench:
             service = provide(
                 name, directory, self.providers.get(name), registration=self.registration
             )
-            whose = f"{name} for the {suffix}" if suffix else name
-            self.progress.step(f"{whose}: starting ({service.provider})")
+            called = f"{name} for the {suffix}" if suffix else name
+            self.progress.step(f"{called}: starting ({service.provider})")
             if isinstance(service, Slow):
                 service.tell = self.progress
             await service.start()
@@ -116,16 +122,22 @@ class Bench:
     def _lanes(self, plans: Iterable[Plan]) -> dict[str, list[Plan]]:
         lanes: defaultdict[str, list[Plan]] = defaultdict(list)
         for plan in plans:
-            used = [self._server_key(key) for key in _service_keys(plan)]
-            lanes[" ".join("-".join(key) for key in used)].append(plan)
+            if plan.runs != "alone":
+                used = [self._server_key(key) for key in _service_keys(plan)]
+                lanes[" ".join("-".join(key) for key in used)].append(plan)
         return lanes
 
     def _server_key(self, key: ServiceKey) -> ServiceKey:
         return key if key in self.servers else (key[0], "")
 
     async def _run_lane(self, plans: Sequence[Plan]) -> None:
-        for plan in plans:
-            await self._settle(plan)
+        for crowd in crowds(plans):
+            for service in self._services(crowd[0]).values():
+                if isinstance(service, HasTiming):
+                    await service.retime(crowd[0].timing)
+            async with asyncio.TaskGroup() as trials:
+                for plan in crowd:
+                    trials.create_task(self._settle(plan))
 
     async def _settle(self, plan: Plan) -> None:
         """Run a trial until it is valid or has been repeated often enough; the last is kept."""
@@ -138,7 +150,7 @@ class Bench:
 
     async def _attempt(self, plan: Plan, attempt: int) -> Judgement:
         self.progress.started(plan, attempt)
-        services = {key[0]: self.servers[self._server_key(key)] for key in _service_keys(plan)}
+        services = self._services(plan)
         started = datetime.now().astimezone().isoformat(timespec="seconds")
         with tempfile.TemporaryDirectory(prefix="coordbench-") as folder:
             self.registration.directory(Path(folder))
@@ -156,18 +168,21 @@ class Bench:
         await self._revive(services.values())
         return judgement
 
+    def _services(self, plan: Plan) -> dict[str, Service]:
+        return {key[0]: self.servers[self._server_key(key)] for key in _service_keys(plan)}
+
     async def _revive(self, services: Iterable[Service]) -> None:
         """A server that died during a trial is started again for the next one."""
-        for service in services:
-            if not await service.health():
-                self.progress.step(f"{service.name}: died during a trial, starting it again")
-                await service.restart()
+        async with self._reviving:  # one trial at a time: others may share the server
+            for service in services:
+                if not await service.health():
+                    self.progress.step(f"{service.name}: died during a trial, starting it again")
+                    await service.restart()
 
     def _left_s(self) -> float:
-        alone, side_by_side = _split(self._left)
-        lanes = self._lanes(side_by_side).values()
-        longest_s = max((sum(plan.expected_s for plan in lane) for lane in lanes), default=0.0)
-        return sum(plan.expected_s for plan in alone) + longest_s
+        alone_s = sum(plan.expected_s for plan in self._left if plan.runs == "alone")
+        lanes = self._lanes(self._left).values()
+        return alone_s + max((_takes_s(lane) for lane in lanes), default=0.0)
 
 
 def _finding(judgement: Judgement) -> Finding:
@@ -187,18 +202,33 @@ def _finding(judgement: Judgement) -> Finding:
     return Finding(status_word, rates, tuple(reasons))
 
 
-def _split(plans: Iterable[Plan]) -> tuple[list[Plan], list[Plan]]:
-    """(trials that run alone, trials that run side by side)."""
-    alone: list[Plan] = []
-    others: list[Plan] = []
-    for plan in plans:
-        counts_costs = plan.scenario.name == "steady" and plan.design.kind != "control"
-        (alone if counts_costs else others).append(plan)
-    return alone, others
+def crowds(lane: Sequence[Plan]) -> list[list[Plan]]:
+    """The trials of a lane, in groups that run at once; most groups are of one.
+
+    A group has one timing, and no more nodes and jobs than its platform can take.
+    """
+    groups: list[list[Plan]] = []
+    for plan in lane:
+        group = next((one for one in groups if _has_room(one, plan)), None)
+        if group is None:
+            groups.append([plan])
+        else:
+            group.append(plan)
+    return groups
+
+
+def _has_room(group: Sequence[Plan], plan: Plan) -> bool:
+    together = [*group, plan]
+    if any(one.runs != "at-once" or one.timing != plan.timing for one in together):
+        return False
+    nodes = sum(one.instances for one in together)
+    jobs = sum(len(one.workload.jobs) for one in together)
+    return nodes <= MOST_NODES and jobs <= MOST_JOBS
+
+
+def _takes_s(lane: Sequence[Plan]) -> float:
+    return sum(max(plan.expected_s for plan in crowd) for crowd in crowds(lane))
 
 
 def _service_keys(plan: Plan) -> list[ServiceKey]:
-    """Servers of their own for the controls and for the queue make the lanes about as long."""
-    apart = {"control": "controls", "queue": "queue"}
-    suffix = apart.get(plan.design.kind) or apart.get(plan.design.family, "")
-    return [(name, suffix) for name in plan.design.services]
+    return [(name, whose(plan.design)) for name in plan.design.services]

@@ -27,7 +27,10 @@ HAVE = {"leader": "election", "scheduler": "queue"}  # the family that has such 
 
 @dataclass(frozen=True)
 class OnceTakenOver:
-    """The fault ends once another instance is mid-run of the job, within these bounds."""
+    """The fault ends once another instance is mid-run of the job, within these bounds.
+
+    A design that takes longer than the latest of them to fail over is given that time.
+    """
 
     earliest_leases: float
     latest_leases: float
@@ -36,9 +39,9 @@ class OnceTakenOver:
         """How long the fault lasts at least."""
         return self.earliest_leases * lease_s
 
-    def latest_s(self, lease_s: float, period_s: float) -> float:
+    def latest_s(self, lease_s: float, period_s: float, failover_s: float = 0.0) -> float:
         """How long it lasts at most."""
-        return self.latest_leases * lease_s
+        return max(self.latest_leases * lease_s, failover_s)
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,9 @@ class After:
         """How long the fault lasts."""
         return self.leases * lease_s + self.periods * period_s + self.seconds
 
-    latest_s = earliest_s
+    def latest_s(self, lease_s: float, period_s: float, failover_s: float = 0.0) -> float:
+        """The same: it asks for nothing else to happen."""
+        return self.earliest_s(lease_s, period_s)
 
 
 Healing = OnceTakenOver | After
@@ -154,6 +159,8 @@ class PlannedFault:
         uses = " and ".join(design.services) or "none"
         if fault.acts_on in ("link", "service") and not design.services:
             return f"{fault.kind} needs a service, {design.name} uses none"
+        if fault.acts_on == "clock" and design.replica == "node":
+            return f"the clock of a node decides nothing in {design.name}"
         needed = HAVE.get(self.target)
         if needed and design.family != needed:
             return f"no {self.target} to aim at: {design.name} is no {needed}"
@@ -216,10 +223,11 @@ class Scenario:
             return steady_s
         lease_s = lease_of(timing, bounds)
         last = self.faults[-1]
-        down_s = last.healing.latest_s(lease_s, period_s) if last.healing else 0.0
+        failover_s = bounds.failover_s or 0.0
+        down_s = last.healing.latest_s(lease_s, period_s, failover_s) if last.healing else 0.0
         if last.target == "each":
             down_s = instances * (down_s + run_s + REPLACE_S)
-        slowest_s = max(down_s, bounds.failover_s or 0.0, bounds.recovery_s or 0.0)
+        slowest_s = max(down_s, failover_s, bounds.recovery_s or 0.0)
         return last.after_s + last.jitter_s + slowest_s + period_s + 2 * lease_s
 
     def strike_s(self, fault: PlannedFault, seed: int) -> float:

@@ -12,12 +12,13 @@ from typing import Any, Literal
 
 import msgspec
 
+from bench import grain
 from bench.errors import BadArguments
 from bench.links import LinkKind
 from bench.scenario import lease_of
 from bench.scenarios import scenario
 from bench.trial import Plan
-from bench.workload import default_workload, load_workload, period_for
+from bench.workload import Workload, default_workload, load_workload, period_for
 from strategies.catalogue import UnknownStrategy, design, designs
 from strategies.interface import Design
 from strategies.model import Timing
@@ -40,12 +41,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     `sizes` are those of `steady`, `fault_sizes` those of every other scenario. Controls run at
     the first size of each, in `steady` and in the scenario that must break them. `workload` names
     a TOML file that replaces the default jobs; M is then what the file says. With `parts` the
-    bench is the union of theirs: each is these settings with its own fields instead.
+    bench is the union of theirs: each is these settings with its own fields instead. Strategies
+    whose platform ticks in minutes run under `minute_scenarios` only, where these are named.
     """
 
     profile: str = "quick"
     strategies: list[str] = []
     scenarios: list[str] = []
+    minute_scenarios: list[str] | None = None
     sizes: tuple[Size, ...] = (Size(3, 10),)
     fault_sizes: tuple[Size, ...] = (Size(3, 10),)
     trials: int = 2
@@ -68,11 +71,15 @@ QUICK_STRATEGIES = [
     "quartz",
     "quartz-skip-locked",
     "redis-queue",
+    "lease-election",
+    "cronjob",
 ]
 
 PROFILES = {
     "quick": Settings(
-        strategies=QUICK_STRATEGIES, scenarios=["steady", "crash", "pause", "partition"]
+        strategies=QUICK_STRATEGIES,
+        scenarios=["steady", "crash", "pause", "partition"],
+        minute_scenarios=["steady", "crash"],
     ),
     "full": Settings(
         profile="full",
@@ -126,7 +133,7 @@ def settings_from(
     if strategies:
         changes = {"controls": False, **changes, "strategies": strategies}
     if scenarios:
-        changes["scenarios"] = scenarios
+        changes |= {"scenarios": scenarios, "minute_scenarios": None}
     if instances is not None or jobs is not None:
         for kind in ("sizes", "fault_sizes"):
             first: Size = getattr(settings, kind)[0]
@@ -162,7 +169,7 @@ def check_settings(settings: Settings) -> Settings:
     )
     for name in settings.strategies:
         known_design(name)
-    for name in settings.scenarios:
+    for name in (*settings.scenarios, *(settings.minute_scenarios or ())):
         scenario(name)
     for size in (*settings.sizes, *settings.fault_sizes):
         _within("N (instances)", size.instances, 1, MAX_INSTANCES)
@@ -214,14 +221,11 @@ def cells(settings: Settings) -> Iterator[tuple[str, str, Size]]:
 def plan(settings: Settings, name: str, scenario_name: str, size: Size, k: int) -> Plan:
     """One trial of the bench. Its seed follows from the bench's seed and what it is."""
     words = f"{settings.seed}/{name}/{scenario_name}/{size.instances}/{size.jobs}/{k}"
-    if settings.workload:
-        workload = load_workload(Path(settings.workload))
-    else:
-        period_s = period_for(size.instances, size.jobs, settings.period_s)
-        workload = default_workload(size.jobs, period_s)
     chosen, timing = design(name), Timing(settings.timing, settings.lease_s)
+    workload = _workload(settings, chosen, size)
     planned = scenario(scenario_name)
-    lease_s = lease_of(timing, chosen.bounds(timing))
+    # What outlasts a lease elsewhere outlasts a tick of the platform here.
+    lease_s = max(lease_of(timing, chosen.bounds(timing)), chosen.grain_s)
     if why := planned.overlap(lease_s, workload.period_s):
         raise BadArguments(f"scenario {planned.file or planned.name}: {why} (lease {lease_s:g} s)")
     return Plan(
@@ -236,6 +240,15 @@ def plan(settings: Settings, name: str, scenario_name: str, size: Size, k: int) 
     )
 
 
+def _workload(settings: Settings, one: Design, size: Size) -> Workload:
+    if settings.workload:
+        return load_workload(Path(settings.workload))
+    period_s = period_for(size.instances, size.jobs, settings.period_s)
+    if not one.grain_s:
+        return default_workload(size.jobs, period_s)
+    return grain.workload(size.jobs, period_s, one.grain_s)
+
+
 def _control_cells(settings: Settings) -> Iterator[tuple[str, str, Size]]:
     asked = set(settings.strategies)
     for one in designs().values():
@@ -245,6 +258,8 @@ def _control_cells(settings: Settings) -> Iterator[tuple[str, str, Size]]:
 
 
 def _scenarios_of(one: Design, settings: Settings) -> list[str]:
+    if one.grain_s and settings.minute_scenarios is not None:
+        return [name for name in settings.scenarios if name in settings.minute_scenarios]
     if one.kind != "control":
         return settings.scenarios
     breaking = {breaks.scenario for breaks in one.breaks} | {"steady"}

@@ -11,19 +11,27 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    contextmanager,
+)
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from bench import grain
 from bench.aim import Aim
 from bench.config import InstanceConfig, write_config
 from bench.errors import BenchError
 from bench.events import FORMAT_VERSION, Counters, Died, Due, History, JobDeclared, Phase
 from bench.fleet import Fleet, Helper, Instance, last_words
+from bench.lanes import Run, counts_costs, how_it_runs
 from bench.leftovers import Registration
 from bench.links import LinkKind, relayed, unavailable
 from bench.live_history import LiveHistory
+from bench.platforms import instance_endpoints, observed, planner_endpoints
 from bench.record import TrialRecord
 from bench.recorder import Recorder, epoch_offset, host_clock
 from bench.scenario import Migrate, Scenario, counterpart, lease_of
@@ -77,32 +85,53 @@ class Plan:
     def load_s(self) -> float:
         """How long jobs fire."""
         workload = self.workload
-        return self.scenario.load_s(
+        asked_s = self.scenario.load_s(
             self.timing, self.bounds, workload.period_s, self.instances, workload.longest_run_s
         )
+        return grain.load_s(asked_s, workload.period_s) if self.design.grain_s else asked_s
 
     @property
     def idle_s(self) -> float:
         """How long the fleet is watched without load; longer where figures of cost come from."""
-        if self.scenario.faults or self.design.kind == "control":
+        faulted = bool(self.scenario.faults)
+        if not counts_costs(self.design.kind, self.design.replica, faulted=faulted):
             return IDLE_S
         return min(max(IDLE_S, IDLE_LEASES * self.lease_s), LONGEST_IDLE_S)
 
     @property
     def quiet_s(self) -> float:
-        """The least time after the last due fire in which runs may still begin and end."""
-        return max(1.0, self.workload.longest_run_s + 0.6)
+        """The least time after the last due fire in which runs may still begin and end.
+
+        Half a period is when a fire that has not run is no longer late but missed.
+        """
+        return max(1.0, self.workload.longest_run_s + 0.6, self.workload.period_s / 2 + 0.5)
+
+    @property
+    def set_up_s(self) -> float:
+        """From the beginning until the fleet can be expected to be there, at the first attempt."""
+        if self.design.grain_s:
+            return grain.set_up_s(self.instances, len(self.workload.jobs))
+        return SETTLE_S + FORK_S * self.instances
 
     @property
     def expected_s(self) -> float:
-        """How long the trial takes, to be told beforehand."""
-        start_s = 1.2 + SETTLE_S + FORK_S * self.instances + self.idle_s
+        """How long the trial takes, to be told beforehand; a wait for a tick is a whole one."""
+        start_s = 1.2 + self.set_up_s + self.design.grain_s + self.idle_s
         return start_s + self.load_s + self.quiet_s + 0.8
+
+    @property
+    def runs(self) -> Run:
+        """Beside which other trials it may run."""
+        hurts = any(planned.acts_on == "service" for planned in self.scenario.faults)
+        return how_it_runs(self.design, self.scenario.name, hurts_service=hurts)
 
     @property
     def why_not(self) -> str | None:
         """Why this trial cannot be run: a fault that this machine or this design lacks."""
-        reasons = (planned.why_not(self.design) for planned in self.scenario.faults)
+        reasons = [
+            grain.misfit(self.workload.jobs, self.design.grain_s),
+            *(planned.why_not(self.design) for planned in self.scenario.faults),
+        ]
         why = next((why for why in reasons if why), None)
         if why is None and self.scenario.through_links:
             cannot = unavailable(self.links, self.design.services)
@@ -211,10 +240,10 @@ class Trial:
         self.recorder = Recorder(done.events / "harness.jsonl", "", self.clock)
         self.live = LiveHistory(done.events)
         self.namespace = f"cb_{secrets.token_hex(5)}"
-        self.endpoints = {name: services[name].url for name in plan.design.services}
         self.rng = random.Random(f"{plan.seed}/aim")
         self.attempt = attempt
         self.relay: Relay | None = None
+        self.start_s = 0.0
         self.jobs: list[Job] = []
         self.lives: dict[str, int] = {}  # how many processes have had a name
         faults = [planned.fault(1.0) for planned in plan.scenario.faults]
@@ -231,22 +260,27 @@ class Trial:
             spaces = self.plan.links == "namespaces"
             relay = Relay(log, self.plan.seed, self._register_relay, namespaces=spaces)
             self.relay = await stack.enter_async_context(relay)
+        if self.plan.design.grain_s:
+            self._plan_load()  # the platform must know the load's bounds when it hears of the jobs
         strategy = self._strategy()
-        await strategy.prepare(self.plan.workload.jobs)
+        await strategy.prepare(self.jobs or self.plan.workload.jobs)
         stack.push_async_callback(strategy.clean_up)
         if self.migrates:
             await self._prepare_counterpart(stack)
+        await stack.enter_async_context(self._observed())
         fleet = await stack.enter_async_context(
             Fleet(self.plan.design, self.registration, self.done.logs)
         )
         fleet.on_end = self._ended
-        start_s = await self._start(fleet)
+        if not self.jobs:
+            self._plan_load()
+        await self._start(fleet)
         await self._phase("idle")
-        await self._sleep_until(start_s - QUIESCE_S)
+        await self._sleep_until(self.start_s - QUIESCE_S)
         await self._phase("armed")
-        await self._sleep_until(start_s)
+        await self._sleep_until(self.start_s)
         self._enter("load")
-        await self._load(fleet, start_s)
+        await self._load(fleet, self.start_s)
         await self._quiet()
         await self._stop(fleet)
         await self._check_health("after")
@@ -255,7 +289,8 @@ class Trial:
         """What the fleet migrates to, under a namespace of its own: neither knows the other."""
         assert self.migrates
         plan = self.plan
-        other = self.migrates.make(self.endpoints, f"{self.namespace}m", plan.timing, self.rng)
+        endpoints = planner_endpoints(self.migrates, self.services)
+        other = self.migrates.make(endpoints, f"{self.namespace}m", plan.timing, self.rng)
         await other.prepare(plan.workload.jobs)
         stack.push_async_callback(other.clean_up)
 
@@ -299,14 +334,19 @@ class Trial:
             await ledger.stop()
             await probe.stop()
 
-    async def _start(self, fleet: Fleet) -> float:
-        """Fork the fleet with the load's bounds in its configuration; when the load begins."""
-        n = self.plan.instances
+    def _plan_load(self) -> None:
+        """Decide when the load begins, and bound the jobs by it."""
         # A repeated trial is given more time: the machine was too busy for the first.
-        start_s = self.clock() + (SETTLE_S + FORK_S * n) * self.attempt + self.plan.idle_s
-        start_ms = round(start_s * 1000)
+        earliest_s = self.clock() + self.plan.set_up_s * self.attempt + self.plan.idle_s
+        grain_s = self.plan.design.grain_s
+        self.start_s = grain.start_s(earliest_s, grain_s) if grain_s else earliest_s
+        start_ms = round(self.start_s * 1000)
         end_ms = start_ms + round(self.plan.load_s * 1000)
         self.jobs = self.plan.workload.within(start_ms, end_ms)
+
+    async def _start(self, fleet: Fleet) -> None:
+        """Fork the fleet with the load's bounds in its configuration, and wait for it."""
+        n, start_s = self.plan.instances, self.start_s
         for number in range(1, n + 1):
             await self._fork(fleet, f"i{number}")
         if not await self.live.until(lambda: len(self.live.ready) == n, start_s - self.clock()):
@@ -316,7 +356,6 @@ class Trial:
                 f"{last_words(logs)}".rstrip()
             )
         await self._sleep_until(start_s - self.plan.idle_s)
-        return start_s
 
     async def _fork(
         self, fleet: Fleet, host: str, *, name: str = "", migrated: bool = False
@@ -327,7 +366,8 @@ class Trial:
         name = name or f"{host}-{secrets.token_hex(2)}"  # unique per process start, not per host
         self.lives[name] = life
         path = self.private / f"{name}.json"
-        endpoints, links = self.endpoints, list[RelayedLink]()
+        links = list[RelayedLink]()
+        endpoints = instance_endpoints(design, self.services)
         if self.relay:
             endpoints, links = await relayed(self.relay, name, endpoints, self.plan.links)
         config = InstanceConfig(
@@ -367,7 +407,8 @@ class Trial:
         targets = Targets(fleet, services, self.live, plan.workload, self.rng, self.clock)
         problems = self.done.problems
         fork = partial(self._fork, fleet)
-        aim = Aim(targets, self.recorder, plan.lease_s, fork, problems)
+        failover_s = plan.bounds.failover_s or 0.0
+        aim = Aim(targets, self.recorder, plan.lease_s, fork, problems, failover_s)
         for fault in plan.scenario.faults:
             await self._sleep_until(start_s + plan.scenario.strike_s(fault, plan.seed))
             await aim.strike(fault)
@@ -408,8 +449,13 @@ class Trial:
         self.say(name)
 
     async def _phase(self, name: str) -> None:
-        """Mark the phase, with the services' own operation counts at its beginning."""
+        """Mark the phase, with the services' own operation counts at its beginning.
+
+        Counts that trials beside this one have their part in are left out.
+        """
         self._enter(name)
+        if self.plan.runs == "at-once":
+            return
         for service in self.plan.design.services:
             counts = await self.services[service].counters()
             totals = {f"{key}_total": value for key, value in counts.items()}
@@ -424,7 +470,13 @@ class Trial:
 
     def _strategy(self) -> Strategy:
         plan = self.plan
-        return plan.design.make(self.endpoints, self.namespace, plan.timing, self.rng)
+        endpoints = planner_endpoints(plan.design, self.services)
+        return plan.design.make(endpoints, self.namespace, plan.timing, self.rng)
+
+    def _observed(self) -> AbstractAsyncContextManager[None]:
+        rng, tell = random.Random(f"{self.plan.seed}/observer"), self.recorder.record
+        design, namespace = self.plan.design, self.namespace
+        return observed(design, self.services, namespace, tell, rng, self.jobs)
 
     async def _sleep_until(self, t: float) -> None:
         await asyncio.sleep(max(0.0, t - self.clock()))

@@ -78,11 +78,16 @@ class _WorkloadFile(msgspec.Struct, forbid_unknown_fields=True):
     defaults: dict[str, Any] = {}
 
 
-def default_workload(jobs: int, period_s: float, duration_s: float = 0.4) -> Workload:
-    """M jobs `every` period, their phases spread by name, each run as long as `duration_s`."""
-    period_ms = round(period_s * 1000)
+def default_workload(
+    jobs: int, period_s: float, duration_s: float = 0.4, grain_s: float = 0.001
+) -> Workload:
+    """M jobs `every` period, their phases spread by name, each run as long as `duration_s`.
+
+    Phases are multiples of `grain_s`.
+    """
+    period_ms, grain_ms = round(period_s * 1000), round(grain_s * 1000)
     made = [
-        Job(name=name, schedule=Every(period_ms, phase_of(name, period_ms)))
+        Job(name=name, schedule=Every(period_ms, phase_of(name, period_ms // grain_ms) * grain_ms))
         for name in (f"job-{number:04}" for number in range(1, jobs + 1))
     ]
     for job in made[:1]:

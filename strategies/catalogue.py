@@ -23,6 +23,7 @@ FAMILIES = (
     "strategies.election.lease_designs",
     "strategies.quartz.designs",
     "strategies.queue.designs",
+    "strategies.cronjob.designs",
     "strategies.controls.designs",
 )
 

@@ -107,9 +107,13 @@ ANYTHING = Allowed(
 
 @dataclass(frozen=True)
 class Promise:
-    """A design's guarantees as data. A stress that is not named is promised nothing."""
+    """A design's guarantees as data. A stress that is not named is promised nothing.
+
+    `lasting` names stresses whose effect on the jobs that were hit has no end of its own.
+    """
 
     under: Mapping[Stress, Allowed] = field(default_factory=dict)
+    lasting: tuple[Stress, ...] = ()
     retries: bool = False  # a failed run is tried again
     recovers: bool = False  # an interrupted fire is run again
     persistent: bool = False  # a fire due while all instances are down is found afterwards
@@ -151,6 +155,8 @@ class Design:
     `fence_scope` says what a fence orders: the grants of a job, or the deliveries of one fire.
     `adapters` names the modules with client libraries that an instance will need: they are loaded
     lazily, so that an instance holds only its own, and can be loaded once before many are forked.
+    `replica` is what an instance is: a member that takes part, or a node of a platform, which only
+    runs what the platform decides. Due times and periods must be multiples of `grain_s`.
     """
 
     name: str
@@ -164,3 +170,5 @@ class Design:
     fence_scope: Literal["job", "fire"] | None = "job"
     adapters: tuple[str, ...] = ()
     breaks: tuple[Breaks, ...] = ()
+    replica: Literal["member", "node"] = "member"
+    grain_s: float = 0.0

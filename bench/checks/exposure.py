@@ -9,11 +9,17 @@ LEASES = 2  # how long after a fault its consequences are counted
 
 
 def exposed(
-    columns: Columns, fires: FireTable, *, before_s: float = 0, after_s: float = 0
+    columns: Columns,
+    fires: FireTable,
+    *,
+    before_s: float = 0,
+    after_s: float = 0,
+    lasting: bool = False,
 ) -> Bools:
     """Fires due from a fault until two leases after it healed, widened by `before_s`, `after_s`.
 
-    Fires whose run was open on the faulted instance count too, though they were due before.
+    Fires whose run was open on the faulted instance count too, though they were due before; where
+    the fault's effect is `lasting`, so do all later fires of their jobs.
     """
     due_s = fires.due_ms / 1000
     found = np.zeros(len(fires), np.bool_)
@@ -23,15 +29,22 @@ def exposed(
     hit = held_at_faults(columns)
     rows = fires.find(columns.runs.job[hit], columns.runs.due_ms[hit])
     found[rows] = True
+    if lasting and columns.faults:
+        jobs = np.zeros(len(columns.jobs.names), np.bool_)
+        jobs[columns.runs.job[held_at_faults(columns, columns.header.lease_s)]] = True
+        found |= jobs[fires.job] & (due_s >= min(fault.t for fault in columns.faults))
     return found
 
 
-def held_at_faults(columns: Columns) -> Bools:
-    """Runs that were open on the instance that a fault hit, when it hit."""
+def held_at_faults(columns: Columns, before_s: float = 0.0) -> Bools:
+    """Runs that were open on the instance that a fault hit, when it hit or up to `before_s` ago.
+
+    That a run has just ended the instance may not have said yet.
+    """
     runs = columns.runs
     found = np.zeros(len(runs.job), np.bool_)
     for fault in columns.faults:
         if fault.instance >= 0:
-            unended = np.isnan(runs.end_s) | (runs.end_s > fault.t)
+            unended = np.isnan(runs.end_s) | (runs.end_s > fault.t - before_s)
             found |= (runs.instance == fault.instance) & (runs.start_s <= fault.t) & unended
     return found

@@ -36,13 +36,15 @@ class Scope(msgspec.Struct, frozen=True):
 
     `steady` is what may happen to fires that a passing fault could not have touched, which is
     judged from `bound_s` (the design's failover or recovery) after it; `fence_scope` is what the
-    fences order, None where none are promised.
+    fences order, None where none are promised. `lasting`: what a fault did to the jobs that it hit
+    has no end.
     """
 
     stress: str = ""
     steady: Allowed = ANYTHING
     bound_s: float = 0.0
     fence_scope: str | None = None
+    lasting: bool = False
 
 
 def broken_promises(
@@ -158,7 +160,9 @@ def _untouched(columns: Columns, judged: Judged, scope: Scope) -> Bools:
     if scope.stress not in PASSING or not columns.faults:
         return np.zeros(len(judged.fires), np.bool_)
     period_s = float(np.nanmax(periods_s(columns, judged.fires), initial=0.0))
-    return ~exposed(columns, judged.fires, before_s=period_s, after_s=scope.bound_s)
+    return ~exposed(
+        columns, judged.fires, before_s=period_s, after_s=scope.bound_s, lasting=scope.lasting
+    )
 
 
 def _others(columns: Columns, fault: Fault) -> bool:

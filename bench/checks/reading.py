@@ -50,8 +50,8 @@ _REASON = {"overlap": OVERLAP, "misfire": MISFIRE}
 _POLICY = {"run-latest": RUN_LATEST, "run-all": RUN_ALL, "skip": SKIP}
 SIGKILLED = -9
 LAST_BREATH_S = 0.05  # a signal takes effect within it, and the ledger has written what it was told
-# Written in an instance's name by the harness or the ledger, not by the instance.
-NOT_ITS_OWN = ("fault-began", "fault-healed", "died", "effect")
+# Written in an instance's name by the harness, the ledger or a platform, not by the instance.
+NOT_ITS_OWN = ("fault-began", "fault-healed", "died", "effect", "platform")
 _OWNERSHIP = {"granted": GRANTED, "released": RELEASED, "lost": LOST}
 
 

@@ -86,9 +86,17 @@ DESIGNS = (
         summary="Kubernetes CronJob: the platform starts a pod per fire; one-minute grain",
         services=("kubernetes",),
         make=_make,
-        promise=Promise(under=PROMISE, retries=True, recovers=True, persistent=True),
+        promise=Promise(
+            under=PROMISE,
+            lasting=("crash",),  # until somebody removes the lost Node
+            retries=True,
+            recovers=True,
+            persistent=True,
+        ),
         bounds=bounds,
         fence_scope=None,
         adapters=("strategies.cronjob.strategy",),
+        replica="node",
+        grain_s=60.0,
     ),
 )

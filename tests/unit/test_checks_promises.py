@@ -161,3 +161,27 @@ def test_fences_are_judged_only_where_they_are_promised():
     story = fenced((10.0, "i1", 7), (11.0, "i2", 7))
     assert broken(story, Scope(fence_scope=None)) == {}
     assert broken(story, Scope(fence_scope="job"), ANYTHING) == {}
+
+
+def lost_node() -> Story:
+    """Node i1 dies at 61 in a run of `hit`; both jobs are due again at 120 and are never run."""
+    story = Story(until=200.0, instances=2).job("hit", 60.0).job("other", 60.0)
+    for job in ("hit", "other"):
+        story.due(60.0, 120.0, job=job)
+    story.run(60.0, 60.1, job="hit").run(60.0, 60.1, 63.0, instance="i2", job="other")
+    story.fault(61.0, target="holder", run="i1:1", job="hit").died(61.01)
+    return story.run(60.0, 73.0, 76.0, instance="i2", job="hit")
+
+
+def test_a_fault_excuses_only_what_it_could_have_touched():
+    story = lost_node()
+    scope = Scope(stress="crash", steady=NOTHING, bound_s=15.0)
+    [broken] = broken_promises(story.columns(), story.judged(15.0), Allowed(missed=True), scope)
+    assert broken.fires == [f"hit@{ms(120.0)}", f"other@{ms(120.0)}"]
+
+
+def test_a_fault_whose_effect_lasts_excuses_all_later_fires_of_the_jobs_it_hit_and_no_others():
+    story = lost_node()
+    scope = Scope(stress="crash", steady=NOTHING, bound_s=15.0, lasting=True)
+    [broken] = broken_promises(story.columns(), story.judged(15.0), Allowed(missed=True), scope)
+    assert broken.fires == [f"other@{ms(120.0)}"]

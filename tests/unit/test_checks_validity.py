@@ -5,7 +5,7 @@ from written_histories import Story, at
 
 from bench.checks.outcomes import judge_fires
 from bench.checks.validity import invalid_reasons
-from bench.events import Counters, FaultBegan, InstanceStopped
+from bench.events import Counters, FaultBegan, InstanceStopped, Platform
 from strategies.notes import Coordinated, Granted, Lost
 
 
@@ -289,3 +289,14 @@ def test_a_trial_in_which_nothing_was_due_is_invalid():
 
 def test_somebody_else_s_history_needs_neither_probe_nor_phases():
     assert reasons(Story().job().due(10.0)) == []
+
+
+@pytest.mark.parametrize("kind", ["kill", "pause"])
+def test_what_a_platform_says_of_a_lost_node_is_no_sign_of_life(kind):
+    story = trial().run(10.0, 10.0, 15.0 if kind == "pause" else None)
+    story.fault(10.2, heal=14.0 if kind == "pause" else None, **held(kind))
+    if kind == "kill":
+        story.died(10.21)
+    lost = Platform(what="node-not-ready", subject="i1", instance="i1")
+    lost.t = at(12.0)
+    assert reasons(story.add(lost), faults=1) == []

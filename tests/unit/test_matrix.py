@@ -234,3 +234,29 @@ class TestWholeMatrix:
     def test_rows_are_in_order_of_strategy_scenario_and_size(self):
         trials = [judged(healthy(), steady(instances=n, allowed=NOTHING)) for n in (30, 3, 10)]
         assert [one.instances for one in rows(trials)] == [3, 10, 30]
+
+
+def test_what_shares_machine_and_server_has_no_figures_of_cost_and_nothing_is_zero_for_them():
+    story = healthy().add(
+        *(Counters(t=at(t), instance="i1", counts={"cpu_s_total": t}) for t in (1.0, 50.0))
+    )
+    story.ready("i1").phases(healthy=1.0, idle=2.0, load=5.0, quiet=40.0, done=45.0)
+    member = row([judged(story, steady())])
+    node = row([judged(story, steady(replica="node", family="cronjob"))])
+    assert member.cpu_ms_per_fire
+    costs = [
+        "overhead_p50_ms", "overhead_p99_ms", "ops_per_fire", "idle_ops_per_s", "cpu_ms_per_fire",
+        "attempts_per_fire", "fleet_overhead_ms_per_fire", "stale_effects", "foreign_releases",
+    ]  # fmt: skip
+    assert {name: getattr(node, name) for name in costs} == dict.fromkeys(costs)
+    assert (node.trigger_latency_p50_ms, node.missed_fires) == (member.trigger_latency_p50_ms, 0)
+
+
+def test_the_fires_that_a_lasting_loss_holds_up_are_exposed_to_it():
+    story = Story(until=200.0).job(period_s=60.0).due(60.0, 120.0)
+    story.run(60.0, 60.1).fault(61.0, target="holder", run="i1:1", job="report").died(61.01)
+    story.run(60.0, 73.0, 76.0, instance="i2")
+    passing, lasting = (row([judged(story, crash(lasting=one))]) for one in (False, True))
+    assert (passing.missed_fires, passing.exposed_fires) == (1, 1)
+    assert (lasting.missed_fires, lasting.exposed_fires) == (1, 2)
+    assert lasting.missed_rate == 0.5

@@ -7,6 +7,7 @@ import pytest
 from bench.errors import BadArguments
 from bench.settings import QUICK_STRATEGIES, Settings, Size, cells, check_settings, plans, profile
 from bench.settings import settings_from as settings_from_options
+from strategies.model import Every
 
 
 def asked(**options: object) -> object:
@@ -21,8 +22,37 @@ def settings_from(profile_name: str, **options: object) -> Settings:
 def test_the_quick_profile_has_the_reference_strategies_under_four_scenarios() -> None:
     quick = check_settings(profile("quick"))
     compared = [cell for cell in cells(quick) if cell[0] in QUICK_STRATEGIES]
-    assert len(compared) == 7 * 4
+    assert len(compared) == 8 * 4 + 2
     assert quick.trials == 2
+
+
+def test_the_quick_profile_has_a_platform_of_minutes_in_two_scenarios_only() -> None:
+    def under(settings: Settings) -> list[str]:
+        return [one for name, one, _ in cells(settings) if name == "cronjob"]
+
+    assert under(check_settings(profile("quick"))) == ["steady", "crash"]
+    asked_for = settings_from_options("quick", strategies=["cronjob"], scenarios=["pause"])
+    assert under(asked_for) == ["pause"]
+    assert "partition" in under(check_settings(profile("full")))
+
+
+def test_a_platform_of_minutes_has_periods_and_phases_of_whole_minutes() -> None:
+    settings = settings_from_options("quick", strategies=["cronjob"], scenarios=[], period_s=70.0)
+    steady = next(plans(settings))
+    assert steady.why_not is None
+    assert {job.schedule for job in steady.workload.jobs} <= {
+        Every(120_000, 0),
+        Every(120_000, 60_000),
+    }
+
+
+def test_a_workload_that_a_platform_cannot_keep_is_not_run_and_says_why(tmp_path: Path) -> None:
+    file = tmp_path / "jobs.toml"
+    file.write_text("[[jobs]]\nname = 'report'\nevery = '90s'\nphase = '0s'\n")
+    settings = settings_from_options(
+        "quick", strategies=["cronjob"], scenarios=["steady"], workload=str(file)
+    )
+    assert "report is due every 90 s" in (next(plans(settings)).why_not or "")
 
 
 def test_a_control_runs_in_steady_and_in_the_scenario_that_must_break_it() -> None:
