@@ -8,12 +8,17 @@ import pytest
 from shell import Shell
 
 from bench.matrix import COLUMNS
-from bench.settings import QUICK_STRATEGIES
+from bench.settings import QUICK_STRATEGIES, cells, check_settings, profile
 from strategies.catalogue import designs
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(600)]
 
 Row = dict[str, str]
+FAULTED = [
+    (name, scenario)
+    for name, scenario, _ in cells(check_settings(profile("quick")))
+    if name in QUICK_STRATEGIES and scenario in ("crash", "pause")
+]
 
 
 @pytest.fixture(scope="module")
@@ -35,9 +40,7 @@ def test_the_matrix_has_every_column_and_a_row_for_every_cell(
     results: Path, rows: dict[tuple[str, str], Row]
 ) -> None:
     assert (results / "matrix.csv").read_text().splitlines()[0] == ",".join(COLUMNS)
-    assert {
-        (name, one) for name in QUICK_STRATEGIES for one in ("steady", "crash", "pause")
-    } <= set(rows)
+    assert set(FAULTED) | {(name, "steady") for name in QUICK_STRATEGIES} <= set(rows)
 
 
 @pytest.mark.parametrize("strategy", QUICK_STRATEGIES)
@@ -48,7 +51,8 @@ def test_in_steady_no_fire_is_duplicated_or_missed(
     if row["status"] == "not-run":
         pytest.skip(row["note"])
     assert (row["status"], row["duplicate_fires"], row["missed_fires"]) == ("ok", "0", "0")
-    assert int(row["fires"]) == int(row["runs"]) >= 70
+    # A platform of minutes has three due times a job, the others eight or more.
+    assert int(row["fires"]) == int(row["runs"]) >= (30 if strategy == "cronjob" else 70)
 
 
 def test_every_control_breaks_by_its_own_predicate_in_its_scenario(
@@ -71,8 +75,7 @@ def test_uncoordinated_instances_make_n_runs_of_every_fire(
     assert row["duplicate_rate"] == "1"
 
 
-@pytest.mark.parametrize("strategy", QUICK_STRATEGIES)
-@pytest.mark.parametrize("scenario", ["crash", "pause"])
+@pytest.mark.parametrize(("strategy", "scenario"), FAULTED)
 def test_a_fault_hit_its_holder_and_failover_stayed_within_the_designs_bound(
     rows: dict[tuple[str, str], Row], strategy: str, scenario: str
 ) -> None:
