@@ -2,6 +2,7 @@
 
     python -m bench.benchmarks.kubernetes cost 30        30 nodes at rest: memory, processors, start
     python -m bench.benchmarks.kubernetes skew 100       due minute -> process start, 100 CronJobs
+    python -m bench.benchmarks.kubernetes skew 100 200   the same, the controllers less limited
     python -m bench.benchmarks.kubernetes loss           a node dies mid-run, in its parts
     python -m bench.benchmarks.kubernetes loss-failed    the same with podReplacementPolicy: Failed
     python -m bench.benchmarks.kubernetes blocked        what Forbid does after a node's loss
@@ -45,6 +46,7 @@ from strategies.model import Cron, Every, Job, Timing
 from strategies.notes import Event, Granted, Skipped
 
 EVERY_MINUTE = Cron("* * * * *")
+READY_S = 20.0  # CronJobs and nodes are there by then
 E = TypeVar("E", bound=Event)
 
 
@@ -186,23 +188,35 @@ def _memory(plane: ControlPlane) -> dict[str, int]:
     return {"control_plane_mb": round(sum(plane.resident_mb().values()))}
 
 
-async def skew(plane: ControlPlane, count: str = "10") -> None:
-    """From the due minute to the start of the pod's process, over one minute's fires."""
-    async with _cron_scene(plane, _jobs(int(count)), 0.1, Settings(toleration_s=0)) as scene:
-        if scene.clock() % 60 > 50:  # too late to be at rest before the minute
-            await scene.until_minute(5)
-        minute = await scene.until_minute()
-        due_ms = round(minute * 1000)
+async def skew(plane: ControlPlane, count: str = "10", qps: str = "") -> None:
+    """From the due minute to the start of the pod's process, over one fire of each CronJob.
+
+    `qps` gives the controllers another limit of requests a second than upstream's 20.
+    """
+    if qps:
+        await _limit_controllers(plane, int(qps))
+    due = (host_clock(epoch_offset())() + READY_S) // 60 * 60 + 60
+    at = datetime.fromtimestamp(due, UTC)
+    jobs = _jobs(int(count), schedule=Cron(f"{at.minute} {at.hour} * * *"))
+    async with _cron_scene(plane, jobs, 0.1, Settings(toleration_s=0)) as scene:
 
         def started() -> list[float]:
-            runs = scene.history(RunStarted)
-            return [run.t - minute for run in runs if run.due_ms == due_ms]
+            return [run.t - due for run in scene.history(RunStarted)]
 
-        await scene.until(lambda: len(started()) >= int(count), 50)
+        await scene.until(lambda: len(started()) >= int(count), due + 180 - scene.clock())
         _say(
-            finding="skew", jobs=int(count), started=len(started()), **_quantiles(started()),
-            **_memory(plane),
+            finding="skew", jobs=int(count), qps=int(qps or 20), started=len(started()),
+            **_quantiles(started()), **_memory(plane),
         )  # fmt: skip
+
+
+async def _limit_controllers(plane: ControlPlane, qps: int) -> None:
+    usual = plane._command
+    flags = [f"--kube-api-qps={qps}", f"--kube-api-burst={2 * qps}"]
+    plane._command = (  # type: ignore[method-assign]
+        lambda name: [*usual(name), *(flags if name == "controllers" else [])]
+    )
+    await plane.restart_controllers()
 
 
 async def loss(plane: ControlPlane, replacement: Any = "TerminatingOrFailed") -> None:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from msgspec.structs import replace
 
 from strategies.cronjob.manifests import TRIAL_LABEL, CronJob, Settings, cron_job
-from strategies.errors import ServiceLost
+from strategies.errors import ServiceLost, StrategyError
 from strategies.interface import Endpoints, Member
 from strategies.kubernetes.api import NOTHING, KubernetesApi, Query
 from strategies.kubernetes.endpoint import parse
@@ -21,7 +21,7 @@ from strategies.model import Job, Timing
 
 CALL_S = 10.0
 ATTEMPTS, FIRST_WAIT_S = 6, 0.1
-GONE_S, LOOK_S = 60.0, 0.1
+GONE_S, LOOK_S = 60.0, 0.2
 AT_ONCE = 20
 
 
@@ -57,7 +57,12 @@ class CronJobStrategy:
             try:
                 await self._create_all(api, manifests, dry_run=True)
                 await self._create(api, "/api/v1/namespaces", {"metadata": self._own_name()})
-                await self._create_all(api, manifests, dry_run=False)
+                try:
+                    await self._create_all(api, manifests, dry_run=False)
+                except StrategyError:
+                    with suppress(StrategyError):
+                        await self.clean_up()
+                    raise
             finally:
                 self.counts = dict(api.counts)
 
@@ -68,27 +73,36 @@ class CronJobStrategy:
     async def clean_up(self) -> None:
         """Remove the namespace with all that is in it, and the nodes that the trial has lost.
 
+        Raises ServiceLost where the API server has not done it within a minute.
+        """
+        async with KubernetesApi(self._url, timeout_s=CALL_S) as api:
+            try:
+                async with asyncio.timeout(GONE_S):
+                    while not await self._is_gone(api):
+                        await asyncio.sleep(LOOK_S)
+            except TimeoutError:
+                raise ServiceLost(f"namespace {self.namespace} is still there") from None
+
+    async def _is_gone(self, api: KubernetesApi) -> bool:
+        """Ask for the removal of what is left, and look; a busy server is asked again.
+
         Pods of a lost node are forgotten by force: nobody is left to say that they have ended.
         """
         at = f"/api/v1/namespaces/{self.namespace}"
-        by_trial = {"labelSelector": f"{TRIAL_LABEL}={self.namespace}"}
-        async with KubernetesApi(self._url, timeout_s=CALL_S) as api:
+        with suppress(ServiceLost):
             with suppress(NotFound, Conflict):  # a conflict: it is being deleted already
                 await api.delete(at)
             if self.uses_node_agents:
-                await api.delete("/api/v1/nodes", query=by_trial)
-            async with asyncio.timeout(GONE_S):
-                while await self._is_there(api, at):
-                    with suppress(Refused):
-                        await api.delete(f"{at}/pods", {"gracePeriodSeconds": 0})
-                    await asyncio.sleep(LOOK_S)
-
-    async def _is_there(self, api: KubernetesApi, path: str) -> bool:
-        try:
-            await api.get(path, dict[str, object])
-        except NotFound:
-            return False
-        return True
+                by_trial = {"labelSelector": f"{TRIAL_LABEL}={self.namespace}"}
+                with suppress(NotFound):
+                    await api.delete("/api/v1/nodes", query=by_trial)
+            with suppress(Refused):
+                await api.delete(f"{at}/pods", {"gracePeriodSeconds": 0})
+            try:
+                await api.get(at, dict[str, object])
+            except NotFound:
+                return True
+        return False
 
     def _own_name(self) -> dict[str, object]:
         return {"name": self.namespace, "labels": {TRIAL_LABEL: self.namespace}}

@@ -149,6 +149,43 @@ async def test_a_conflict_after_a_lost_answer_is_our_own_object(server: Server) 
     assert strategy.counts == {"no-answer": 1, "http-409": 1}
 
 
+async def test_what_was_made_before_a_refusal_is_removed_again(server: Server) -> None:
+    """The namespace was there and one CronJob of two, when the server broke down."""
+    broken = False
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        nonlocal broken
+        if request.path.endswith("/cronjobs") and "dryRun" not in request.query:
+            broken = True
+            return await refusing(503)(request)
+        if broken and request.method == "GET":
+            return await refusing(404)(request)
+        return await echo(request)
+
+    server.answer = answer
+    with pytest.raises(Busy):
+        await cron_jobs(server).prepare(JOBS)
+    assert ("DELETE", "/api/v1/namespaces/n") in server.asked
+
+
+async def test_cleaning_up_outlasts_a_busy_server(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cronjob, "LOOK_S", 0.01)
+    server.answer = in_turn(refusing(503), hang_up, hang_up, refusing(429), refusing(404))
+    await cron_jobs(server).clean_up()
+    assert server.asked[-1] == ("GET", "/api/v1/namespaces/n")
+
+
+async def test_what_cannot_be_removed_is_said(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cronjob, "GONE_S", 0.1)
+    server.answer = refusing(503)
+    with pytest.raises(ServiceLost, match="namespace n is still there"):
+        await cron_jobs(server).clean_up()
+
+
 # --- a watch -----------------------------------------------------------------------------------
 
 
