@@ -10,7 +10,7 @@ POD_IMAGE := $(or $(COORDBENCH_KUBERNETES_IMAGE),coordbench-pod:1)
 WITH_ENV = set -a; if [ -f .env ]; then . ./.env; fi; set +a;
 
 .DEFAULT_GOAL := help
-.PHONY: help bench bench-full test test-fast lint format benchmark up down image clean requirements doctor
+.PHONY: help bench bench-full test test-fast lint format benchmark oracle up down image clean requirements doctor
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | \
@@ -40,6 +40,9 @@ format: $(VENV)/dev.stamp  ## put the code in its usual form
 
 benchmark: $(VENV)/dev.stamp  ## the speed of our own parts, as ratios
 	@$(BIN)/python -m bench.benchmarks $(ARGS)
+
+oracle: $(VENV)/bench.stamp  ## do the checks see? planted bugs must be found (at most 40 minutes)
+	@$(WITH_ENV) $(BIN)/coordbench oracle --page docs/oracle.md $(ARGS)
 
 doctor: $(VENV)/bench.stamp  ## which servers can be had here, from where, and what is missing
 	@$(WITH_ENV) $(BIN)/coordbench doctor

@@ -194,6 +194,26 @@ def list_(
     print_list(what)
 
 
+@app.command(
+    epilog=_examples(
+        "coordbench oracle",
+        "coordbench oracle --mutants renew-dropped,begin-always-true --healthy 0",
+        "coordbench oracle --resume results/latest",
+    )
+)
+def oracle(
+    mutants: Annotated[str, typer.Option(help="names, separated by commas; all of them")] = "",
+    healthy: Annotated[int, typer.Option(help="trials of strategies without a bug")] = 50,
+    out: Annotated[Path, typer.Option(help="where results go")] = Path("results"),
+    resume: Annotated[Path | None, typer.Option(help="go on with an interrupted one")] = None,
+    page: Annotated[Path | None, typer.Option(help="a page to put the tables into")] = None,
+) -> None:
+    """Do the checks see? Planted bugs must be found, and healthy strategies not accused."""
+    from bench.oracle.command import run_oracle
+
+    raise typer.Exit(run_oracle(_names(mutants), healthy, out, resume, page))
+
+
 @app.command()
 def doctor() -> None:
     """Tell which servers can be had here, from where, and what is missing."""

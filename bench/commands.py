@@ -35,8 +35,8 @@ def run_bench(settings: Settings, out: Path, resume: Path | None) -> int:
         results = Results.open(resume)
         settings = _settings_of(results)
     else:
-        results = _create(out, settings)
-    progress = _progress(console)
+        results = new_results(out, settings)
+    progress = progress_on(console)
     bench = Bench(list(plans(settings)), results, progress, settings.services)
     _run(bench, console, results)
     matrix = _finish(bench, results)
@@ -55,11 +55,11 @@ def run_trial(
     """
     console = Console(highlight=False)
     clean_up(console)
-    results = _create(out, msgspec.structs.replace(settings, profile="trial"))
+    results = new_results(out, msgspec.structs.replace(settings, profile="trial"))
     chosen = list(plans(settings))
     if trial_seed is not None:
         chosen = [dataclasses.replace(plan, seed=trial_seed) for plan in chosen]
-    bench = Bench(chosen, results, _progress(console), settings.services)
+    bench = Bench(chosen, results, progress_on(console), settings.services)
     _run(bench, console, results)
     matrix = _finish(bench, results)
     for judgement in results.judgements():
@@ -116,7 +116,8 @@ def clean_up(console: Console) -> None:
         console.print(f"left by an earlier run: {line}", markup=False, soft_wrap=True)
 
 
-def _create(out: Path, settings: Settings) -> Results:
+def new_results(out: Path, settings: Settings) -> Results:
+    """A results directory under `out`, named after the settings' profile; raises BadArguments."""
     try:
         return Results.create(
             out,
@@ -137,7 +138,8 @@ def _settings_of(results: Results) -> Settings:
         raise InvalidResults(f"{results.path}/config.json: {error}") from error
 
 
-def _progress(console: Console) -> Progress:
+def progress_on(console: Console) -> Progress:
+    """A live table on a terminal, a line per trial in a pipe."""
     return LiveProgress(console) if console.is_terminal else LineProgress(console)
 
 

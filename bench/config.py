@@ -63,6 +63,14 @@ def skew_file(config: Path) -> Path:
     return config.with_suffix(".skew")
 
 
+def still_file(config: Path) -> Path:
+    """The file beside a configuration that says for how long the monotonic clock has stood still.
+
+    Eight bytes, a little-endian double, in seconds; the instance makes it and maps it.
+    """
+    return config.with_suffix(".still")
+
+
 def write_config(config: InstanceConfig, path: Path) -> None:
     """Write the file readable by this user only: the endpoints hold credentials."""
     path.touch(mode=0o600)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from bench.config import skew_file
+from bench.config import skew_file, still_file
 from bench.errors import BenchError
 from bench.leftovers import Registration
 from bench.nursery import Birth, die_with_parent
@@ -43,6 +43,11 @@ class Instance:
     def skew_file(self) -> Path:
         """Where it is told how far its clock is wrong (docs/instances.md)."""
         return skew_file(self.config)
+
+    @property
+    def still_file(self) -> Path:
+        """Where it is told how long its monotonic clock has stood still (docs/instances.md)."""
+        return still_file(self.config)
 
     def end(self) -> None:
         """Tell it to end (SIGTERM); no effect once it has ended."""

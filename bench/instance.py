@@ -6,6 +6,7 @@ Ends on SIGTERM after handing over. Exits with 1 and one line on stderr when the
 """
 
 import asyncio
+import mmap
 import os
 import random
 import signal
@@ -15,7 +16,7 @@ import traceback
 import zlib
 from pathlib import Path
 
-from bench.config import InstanceConfig, Work, read_config, skew_file
+from bench.config import InstanceConfig, Work, read_config, skew_file, still_file
 from bench.events import (
     InstanceReady,
     InstanceStarted,
@@ -26,6 +27,7 @@ from bench.events import (
 )
 from bench.ledger import LedgerClient
 from bench.recorder import Recorder, host_clock
+from chaos.suspend import STILL_S
 from strategies.catalogue import from_source
 from strategies.errors import JobFailed
 from strategies.interface import Design
@@ -34,11 +36,19 @@ from strategies.notes import Note
 
 
 class HostClock:
-    """The instance's two times: the trial's clock plus this instance's skew, and monotonic."""
+    """The instance's two times: the trial's clock plus this instance's skew, and monotonic.
 
-    def __init__(self, offset_s: float, skew_s: float) -> None:
+    `still` is the file that holds how long the monotonic clock has stood still, as chaos has it.
+    """
+
+    def __init__(self, offset_s: float, skew_s: float, still: Path | None = None) -> None:
         self._true = host_clock(offset_s)
         self.set(skew_s)
+        self._still: bytes | mmap.mmap = STILL_S.pack(0.0)
+        if still is not None:
+            still.write_bytes(self._still)
+            with still.open("r+b") as file:
+                self._still = mmap.mmap(file.fileno(), STILL_S.size, access=mmap.ACCESS_READ)
 
     def set(self, skew_s: float, rate: float = 0.0) -> None:
         """Be wrong by `skew_s` from now on, and by `rate` seconds more every second."""
@@ -49,7 +59,8 @@ class HostClock:
         return true_s + self._skew_s + self._rate * (true_s - self._since_s)
 
     def monotonic(self) -> float:
-        return time.monotonic()
+        still_s: float = STILL_S.unpack_from(self._still)[0]
+        return time.monotonic() - still_s
 
     async def sleep_until(self, now_s: float) -> None:
         while (left_s := now_s - self.now()) > 0:
@@ -61,10 +72,15 @@ class HostMember:
     """The Member that a real process hands to its strategy."""
 
     def __init__(
-        self, config: InstanceConfig, design: Design, recorder: Recorder, ledger: LedgerClient
+        self,
+        config: InstanceConfig,
+        clock: HostClock,
+        design: Design,
+        recorder: Recorder,
+        ledger: LedgerClient,
     ) -> None:
         self.name = config.name
-        self.clock = HostClock(config.offset_s, config.skew_s)
+        self.clock = clock
         self.stopping = asyncio.Event()
         self._jobs = {job.name: job for job in config.jobs}
         self._work = config.work
@@ -111,16 +127,17 @@ class HostMember:
         self._recorder.record(RunEnded(run=run, status="succeeded"))
 
 
-async def take_part(config: InstanceConfig, skew: Path) -> None:
-    """Be one instance until told to stop; `skew` is the file that chaos may step its clock by."""
+async def take_part(config: InstanceConfig, path: Path) -> None:
+    """Be one instance until told to stop; `path` is where its configuration was read from."""
     design = from_source(config.source, config.strategy)
     recorder = Recorder(Path(config.events), config.name, host_clock(config.offset_s))
     recorder.record(InstanceStarted(pid=os.getpid()))
     async with LedgerClient(config.ledger) as ledger:
-        member = HostMember(config, design, recorder, ledger)
+        clock = HostClock(config.offset_s, config.skew_s, still_file(path))
+        member = HostMember(config, clock, design, recorder, ledger)
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, member.stopping.set)
-        loop.add_signal_handler(signal.SIGUSR1, member.step_clock, skew)
+        loop.add_signal_handler(signal.SIGUSR1, member.step_clock, skew_file(path))
         strategy = design.make(
             config.endpoints,
             config.namespace,
@@ -148,7 +165,7 @@ def main(config_path: str) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         path = Path(config_path)
-        asyncio.run(take_part(read_config(path), skew_file(path)))
+        asyncio.run(take_part(read_config(path), path))
     except Exception:
         traceback.print_exc()
         return 1

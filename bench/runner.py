@@ -33,12 +33,16 @@ ServiceKey = tuple[str, str]  # service name, suffix (bench.lanes): "" or whose 
 
 @dataclass
 class Bench:
-    """One bench: what is to be run, where it is saved, who is told."""
+    """One bench: what is to be run, where it is saved, who is told.
+
+    Without `costs`, figures of cost are not wanted, and no trial needs to run alone for them.
+    """
 
     plans: Sequence[Plan]
     results: Results
     progress: Progress
     providers: Mapping[str, str] = field(default_factory=dict)
+    costs: bool = True
     registration: Registration = field(default_factory=Registration)
     servers: dict[ServiceKey, Service] = field(default_factory=dict)
     not_run: dict[str, str] = field(default_factory=dict)  # service -> why
@@ -58,7 +62,7 @@ class Bench:
             self._left = [plan for plan in todo if not self.why_not(plan)]
             self.progress.begin(list(self._left), len(self.plans) - len(todo), self._left_s())
             stack.callback(self.progress.end)
-            for plan in [plan for plan in self._left if plan.runs == "alone"]:
+            for plan in [plan for plan in self._left if self._alone(plan)]:
                 await self._settle(plan)
             async with asyncio.TaskGroup() as lanes:
                 for lane in self._lanes(self._left).values():
@@ -122,7 +126,7 @@ class Bench:
     def _lanes(self, plans: Iterable[Plan]) -> dict[str, list[Plan]]:
         lanes: defaultdict[str, list[Plan]] = defaultdict(list)
         for plan in plans:
-            if plan.runs != "alone":
+            if not self._alone(plan):
                 used = [self._server_key(key) for key in _service_keys(plan)]
                 lanes[" ".join("-".join(key) for key in used)].append(plan)
         return lanes
@@ -179,8 +183,11 @@ class Bench:
                     self.progress.step(f"{service.name}: died during a trial, starting it again")
                     await service.restart()
 
+    def _alone(self, plan: Plan) -> bool:
+        return self.costs and plan.runs == "alone"
+
     def _left_s(self) -> float:
-        alone_s = sum(plan.expected_s for plan in self._left if plan.runs == "alone")
+        alone_s = sum(plan.expected_s for plan in self._left if self._alone(plan))
         lanes = self._lanes(self._left).values()
         return alone_s + max((_takes_s(lane) for lane in lanes), default=0.0)
 

@@ -42,12 +42,14 @@ from chaos.links.faults import Delay, Drop, HalfOpen, Partition, Reset
 from chaos.processes import Kill, Pause, Relocate, Terminate
 from chaos.services import KillService, PauseService, RestartService
 from chaos.squeeze import SqueezeCpu, SqueezeMemory
+from chaos.suspend import Suspend
 from strategies.catalogue import nearest
 from strategies.interface import Stress
 
 KINDS: dict[str, type[Any]] = {
     "kill": Kill,
     "pause": Pause,
+    "suspend": Suspend,
     "terminate": Terminate,
     "relocate": Relocate,
     "cpu-squeeze": SqueezeCpu,

@@ -24,6 +24,7 @@ from chaos.links.faults import Delay, Drop, HalfOpen, Partition, Reset
 from chaos.processes import Kill, Pause, Relocate, Terminate
 from chaos.services import KillService, PauseService, RestartService
 from chaos.squeeze import SqueezeCpu, SqueezeMemory
+from chaos.suspend import Suspend
 from strategies.catalogue import nearest
 
 ONCE_TAKEN_OVER = OnceTakenOver(1.5, 3.0)
@@ -68,6 +69,14 @@ SCENARIOS = {
             expect="two holders",
         ),
         Scenario(
+            "suspend",
+            "pause",
+            "As pause, but the instance's monotonic clock stands still too, as when a virtual "
+            "machine is suspended. It trusts a lease that has ended: the service knows better.",
+            _on("holder", Suspend(), ONCE_TAKEN_OVER),
+            expect="two holders, and neither knows",
+        ),
+        Scenario(
             "partition",
             "partition",
             "The instance in the middle of a job's run is cut off from its service, both ways and "
@@ -90,6 +99,15 @@ SCENARIOS = {
             "Its lease runs out while it receives whatever the service sends by itself.",
             _on("holder", Partition("out"), ONCE_TAKEN_OVER),
             expect="two holders possible",
+        ),
+        Scenario(
+            "partition-long-job",
+            "partition",
+            "As partition, in the middle of runs that last two and a half leases. The cut-off "
+            "instance must stop them by itself before anybody else can have taken over.",
+            _on("holder", Partition(), ONCE_TAKEN_OVER),
+            load=Load(lease_runs=2.5),
+            expect="runs stopped by their own instance",
         ),
         Scenario(
             "slow-network",

@@ -47,15 +47,31 @@ class _JumpingSelector(selectors.DefaultSelector):
 
 @dataclass
 class SimulatedClock:
-    """A member's clock on virtual time; `skew_s` is what chaos adds to its wall time."""
+    """A member's clock on virtual time; `skew_s` is what chaos adds to its wall time.
+
+    Its monotonic clock can be made to stand still, as that of a suspended machine does.
+    """
 
     skew_s: float = 0.0
+    still_s: float = 0.0
+    still_since_s: float | None = None
 
     def now(self) -> float:
         return EPOCH_S + asyncio.get_running_loop().time() + self.skew_s
 
     def monotonic(self) -> float:
-        return asyncio.get_running_loop().time()
+        now_s = asyncio.get_running_loop().time()
+        return (now_s if self.still_since_s is None else self.still_since_s) - self.still_s
+
+    def stands_still(self) -> None:
+        """From now on the monotonic clock does not move."""
+        self.still_since_s = asyncio.get_running_loop().time()
+
+    def goes_on(self) -> None:
+        """It moves again, from where it stood."""
+        if self.still_since_s is not None:
+            self.still_s += asyncio.get_running_loop().time() - self.still_since_s
+            self.still_since_s = None
 
     async def sleep_until(self, now_s: float) -> None:
         while (left_s := now_s - self.now()) > 0:

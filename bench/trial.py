@@ -39,7 +39,7 @@ from bench.services import NoAnswer, Service
 from bench.targets import Targets
 from bench.workload import Workload
 from chaos.links.client import Relay, RelayedLink
-from strategies.catalogue import source
+from strategies.catalogue import address, source
 from strategies.errors import StrategyError
 from strategies.interface import Bounds, Design, Strategy
 from strategies.model import Every, Job, Timing
@@ -167,7 +167,7 @@ class Plan:
         """The command that runs this trial again (the same plan; outcomes may differ)."""
         scenario = self.scenario.file or self.scenario.name
         return (
-            f"coordbench trial {self.design.name} {scenario} -n {self.instances} "
+            f"coordbench trial {address(self.design.name)} {scenario} -n {self.instances} "
             f"-m {len(self.workload.jobs)} --period {self.workload.period_s:g} "
             f"--timing {self.timing.profile} --lease {self.timing.lease_s:g} "
             f"--trial-seed {self.seed}"

@@ -1,7 +1,8 @@
 """All designs by name: ours, and those that other packages add by an entry point.
 
 A third party adds a strategy by an entry point in the group `coordbench.strategies` that names a
-`Design` or a sequence of them; it then appears in every command (docs/add-a-strategy.md).
+`Design` or a sequence of them; it then appears in every command (docs/add-a-strategy.md). A design
+that is not installed is asked for by its address, "module:attribute" or "module:attribute:name".
 """
 
 import difflib
@@ -42,19 +43,26 @@ def designs() -> Mapping[str, Design]:
 
 
 def design(name: str) -> Design:
-    """The design called `name`; raises UnknownStrategy with the nearest names."""
+    """The design called `name`, or at that address; raises UnknownStrategy with the nearest names.
+
+    One that was asked for by its address can be asked for by its name from then on.
+    """
+    if ":" in name:
+        return _visit(name)
+    if name in _visitors:
+        return from_source(_visitors[name], name)
     known = designs()
     if name not in known:
         raise UnknownStrategy(f"unknown strategy {name!r}: {nearest(name, known)}")
     return known[name]
 
 
-def from_source(source: str, name: str) -> Design:
-    """The design called `name` from "module:attribute", without importing any other family."""
+def from_source(source: str, name: str = "") -> Design:
+    """The design called `name` (or the only one) from "module:attribute"; no other is imported."""
     module, _, attribute = source.partition(":")
     given = getattr(importlib.import_module(module), attribute)
     for one in [given] if isinstance(given, Design) else given:
-        if one.name == name:
+        if name in ("", one.name):
             design: Design = one
             return design
     raise UnknownStrategy(f"{source} has no strategy {name!r}")
@@ -63,7 +71,12 @@ def from_source(source: str, name: str) -> Design:
 def source(name: str) -> str:
     """Where `name` is defined, as `from_source` takes it."""
     design(name)
-    return _found()[1][name]
+    return _visitors.get(name) or _found()[1][name]
+
+
+def address(name: str) -> str:
+    """What a command may call the design by: its name, or where it is if it is not installed."""
+    return f"{_visitors[name]}:{name}" if name in _visitors else name
 
 
 def nearest(name: str, known: Mapping[str, object] | Sequence[str]) -> str:
@@ -72,6 +85,21 @@ def nearest(name: str, known: Mapping[str, object] | Sequence[str]) -> str:
     if close:
         return "did you mean " + " or ".join(close) + "?"
     return "known are " + ", ".join(sorted(known))
+
+
+_visitors: dict[str, str] = {}  # name -> source, of designs that were asked for by their address
+
+
+def _visit(address: str) -> Design:
+    module, attribute, name = (*address.split(":", 2), "")[:3]
+    try:
+        one = from_source(f"{module}:{attribute}", name)
+    except (ImportError, AttributeError, TypeError) as error:
+        raise UnknownStrategy(f"no strategy at {address!r}: {error}") from error
+    if one.name in designs():
+        raise BadEntryPoint(f"{address} gives {one.name!r}, which is already taken")
+    _visitors[one.name] = f"{module}:{attribute}"
+    return one
 
 
 @functools.cache

@@ -146,6 +146,7 @@ def _columns(due: Due, runs: Runs, until_s: float) -> Columns:
             period_s=np.full(JOBS, 1.0),
             forbid=np.ones(JOBS, np.bool_),
             misfire=np.zeros(JOBS, np.int8),
+            tries=np.ones(JOBS, np.int64),
         ),
         instances=tuple(f"i{number}" for number in range(INSTANCES)),
         due=due,

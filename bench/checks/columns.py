@@ -40,12 +40,16 @@ class Header:
 
 @dataclass(frozen=True)
 class Jobs:
-    """Declared jobs and their policies, by job code. `period_s` is NaN where none is declared."""
+    """Declared jobs and their policies, by job code. `period_s` is NaN where none is declared.
+
+    `tries` is how often a fire may be run until one run succeeds; 1 where nothing is tried again.
+    """
 
     names: tuple[str, ...]
     period_s: Floats
     forbid: Bools
     misfire: Bytes
+    tries: Ints
 
 
 @dataclass(frozen=True)

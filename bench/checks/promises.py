@@ -12,7 +12,9 @@ from bench.checks.columns import CANCELLED, NO_END, Bools, Columns, Fault
 from bench.checks.exposure import exposed
 from bench.checks.fences import fences_not_grown
 from bench.checks.outcomes import Judged, Outcome
+from bench.checks.releases import foreign_releases
 from bench.checks.skips import periods_s
+from bench.checks.tries import given_up_early, tried_too_often
 from strategies.interface import ANYTHING, Allowed
 
 TIMED: tuple[str, ...] = ("crash",)
@@ -53,7 +55,7 @@ def broken_promises(
     """What happened although `allowed` excludes it, by promise.
 
     A fire that was never due is a run too many and counts with the duplicates. Lateness is judged
-    in steady trials only, fences wherever the design promises something.
+    in steady trials only; fences, releases and tries wherever the design promises something.
     """
     happened = _happened(judged)
     if scope.stress == "steady" and not columns.faults and _promised(allowed):
@@ -63,8 +65,8 @@ def broken_promises(
         promise: which & _held(allowed, scope.steady, lifted, beyond)
         for promise, (lifted, which) in happened.items()
     }
-    if scope.fence_scope and _promised(allowed):
-        found["fences grow"] = fences_not_grown(columns, judged, scope.fence_scope)
+    if _promised(allowed):
+        found |= _always_held(columns, judged, scope)
     return list(_broken(columns, judged, found))
 
 
@@ -141,6 +143,18 @@ def _untimely(judged: Judged) -> dict[str, tuple[str, Bools]]:
         "none late": ("late", planned & (judged.outcome == Outcome.LATE)),
         "none early": ("early", planned & judged.early),
     }
+
+
+def _always_held(columns: Columns, judged: Judged, scope: Scope) -> dict[str, Bools]:
+    """What no stress excuses, by promise."""
+    found = {
+        "no foreign releases": foreign_releases(columns, judged.fires),
+        "failed runs are tried again": given_up_early(columns, judged, scope.bound_s),
+        "no more tries than declared": tried_too_often(columns, judged),
+    }
+    if scope.fence_scope:
+        found["fences grow"] = fences_not_grown(columns, judged, scope.fence_scope)
+    return found
 
 
 def _promised(allowed: Allowed) -> bool:

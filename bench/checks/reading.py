@@ -176,6 +176,7 @@ class _Reader:
             period_s=self.floats("job-declared", "period_s"),
             forbid=forbid,
             misfire=self.coded("job-declared", "misfire", _POLICY),
+            tries=self.ints("job-declared", "tries", 1),
         )
 
     def _runs(self) -> tuple[Runs, dict[str, int]]:

@@ -1,0 +1,78 @@
+"""Bugs planted in the clustered SQL scheduler."""
+
+from collections.abc import Callable
+from typing import Any
+
+from bench.oracle.mutant import Change, Mutant
+from strategies.schedule import due_after
+
+Original = Callable[..., Any]
+SCHEDULER = "strategies.quartz.algorithm:Scheduler"
+
+
+class _Namesake:
+    """A member that calls itself as every other member does."""
+
+    name = "node"
+
+    def __init__(self, member: Any) -> None:
+        self._member = member
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._member, name)
+
+
+def _under_one_name(original: Original) -> Original:
+    async def participate(self: Any, member: Any, jobs: Any) -> None:
+        await original(self, _Namesake(member), jobs)
+
+    return participate
+
+
+def _recovers_nothing(original: Original) -> Original:
+    async def recover(self: Any, failed_before_ms: int) -> None:
+        """The dead are left with what they had."""
+
+    return recover
+
+
+def _moves_on_one_too_far(original: Original) -> Original:
+    def choose(self: Any, grant: Any, now: int) -> Any:
+        begin = original(self, grant, now)
+        if begin.next_due_ms is None:
+            return begin
+        job = self._jobs[grant.ticket.job]
+        return begin._replace(next_due_ms=due_after(job, begin.next_due_ms))
+
+    return choose
+
+
+def _mutant(name: str, planted: str, scenario: str, breaks: str, *changes: Change) -> Mutant:
+    return Mutant(name, "quartz", "quartz", planted, scenario, breaks, changes)
+
+
+MUTANTS = (
+    _mutant(
+        "one-identity",
+        "all instances give the same name, as hosts made from one image do",
+        "steady",
+        "no duplicates",
+        Change("strategies.quartz.designs:Quartz.participate", _under_one_name),
+    ),
+    _mutant(
+        "recovery-dropped",
+        "nobody looks for dead instances and what they had begun",
+        "crash",
+        "none left interrupted",
+        Change(f"{SCHEDULER}._recover", _recovers_nothing),
+    ),
+    _mutant(
+        "due-off-by-one",
+        "a trigger moves on to the fire after its next one",
+        "steady",
+        "none missed",
+        Change(f"{SCHEDULER}._choose", _moves_on_one_too_far),
+    ),
+)
+
+DESIGNS = tuple(mutant.design for mutant in MUTANTS)
