@@ -14,6 +14,7 @@ import sys
 import time
 import traceback
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 from bench.config import InstanceConfig, Work, read_config, skew_file, still_file
@@ -35,20 +36,42 @@ from strategies.model import Fire
 from strategies.notes import Note
 
 
-class HostClock:
-    """The instance's two times: the trial's clock plus this instance's skew, and monotonic.
+class Monotonic:
+    """The instance's monotonic clock, which stands still while chaos has it suspended.
 
-    `still` is the file that holds how long the monotonic clock has stood still, as chaos has it.
+    `still` is the file that holds how long it has stood still (docs/instances.md).
     """
 
-    def __init__(self, offset_s: float, skew_s: float, still: Path | None = None) -> None:
+    def __init__(self, still: Path) -> None:
+        still.write_bytes(STILL_S.pack(0.0))
+        with still.open("r+b") as file:
+            self._still = mmap.mmap(file.fileno(), STILL_S.size, access=mmap.ACCESS_READ)
+
+    def __call__(self) -> float:
+        still_s: float = STILL_S.unpack_from(self._still)[0]
+        return time.monotonic() - still_s
+
+
+class InstanceLoop(asyncio.SelectorEventLoop):
+    """An event loop whose timers run by the instance's own monotonic clock."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        super().__init__()
+
+    def time(self) -> float:
+        return self._monotonic()
+
+
+class HostClock:
+    """The instance's two times: the trial's clock plus this instance's skew, and monotonic."""
+
+    def __init__(
+        self, offset_s: float, skew_s: float, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
         self._true = host_clock(offset_s)
+        self._monotonic = monotonic
         self.set(skew_s)
-        self._still: bytes | mmap.mmap = STILL_S.pack(0.0)
-        if still is not None:
-            still.write_bytes(self._still)
-            with still.open("r+b") as file:
-                self._still = mmap.mmap(file.fileno(), STILL_S.size, access=mmap.ACCESS_READ)
 
     def set(self, skew_s: float, rate: float = 0.0) -> None:
         """Be wrong by `skew_s` from now on, and by `rate` seconds more every second."""
@@ -59,8 +82,7 @@ class HostClock:
         return true_s + self._skew_s + self._rate * (true_s - self._since_s)
 
     def monotonic(self) -> float:
-        still_s: float = STILL_S.unpack_from(self._still)[0]
-        return time.monotonic() - still_s
+        return self._monotonic()
 
     async def sleep_until(self, now_s: float) -> None:
         while (left_s := now_s - self.now()) > 0:
@@ -127,17 +149,17 @@ class HostMember:
         self._recorder.record(RunEnded(run=run, status="succeeded"))
 
 
-async def take_part(config: InstanceConfig, path: Path) -> None:
-    """Be one instance until told to stop; `path` is where its configuration was read from."""
+async def take_part(config: InstanceConfig, skew: Path, monotonic: Callable[[], float]) -> None:
+    """Be one instance until told to stop; `skew` is the file that chaos may step its clock by."""
     design = from_source(config.source, config.strategy)
     recorder = Recorder(Path(config.events), config.name, host_clock(config.offset_s))
     recorder.record(InstanceStarted(pid=os.getpid()))
     async with LedgerClient(config.ledger) as ledger:
-        clock = HostClock(config.offset_s, config.skew_s, still_file(path))
+        clock = HostClock(config.offset_s, config.skew_s, monotonic)
         member = HostMember(config, clock, design, recorder, ledger)
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, member.stopping.set)
-        loop.add_signal_handler(signal.SIGUSR1, member.step_clock, skew_file(path))
+        loop.add_signal_handler(signal.SIGUSR1, member.step_clock, skew)
         strategy = design.make(
             config.endpoints,
             config.namespace,
@@ -165,7 +187,9 @@ def main(config_path: str) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         path = Path(config_path)
-        asyncio.run(take_part(read_config(path), path))
+        monotonic = Monotonic(still_file(path))
+        with asyncio.Runner(loop_factory=lambda: InstanceLoop(monotonic)) as runner:
+            runner.run(take_part(read_config(path), skew_file(path), monotonic))
     except Exception:
         traceback.print_exc()
         return 1

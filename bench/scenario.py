@@ -220,7 +220,7 @@ class Scenario:
         """How long jobs fire: enough to strike, to recover within the bound, and to run on."""
         steady_s = max(8.0, 2.5 * period_s, 5 * run_s)
         if not self.faults:
-            return steady_s
+            return steady_s + (TRIES_LEASES * timing.lease_s if self.load.failure_rate else 0.0)
         lease_s = lease_of(timing, bounds)
         last = self.faults[-1]
         failover_s = bounds.failover_s or 0.0
@@ -236,6 +236,7 @@ class Scenario:
         return fault.after_s + random.Random(f"{seed}/fault/{number}").uniform(0, fault.jitter_s)
 
 
+TRIES_LEASES = 6  # a queue's back-off doubles from half a lease: time to see all tries used up
 REPLACE_S = 0.6  # from the end of an instance until its successor is ready
 
 

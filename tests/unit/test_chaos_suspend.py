@@ -16,11 +16,11 @@ from chaos.faults import injected
 from chaos.suspend import STILL_S, Suspend
 
 TELLS_ITS_TIMES = """
-import pathlib, sys, time
-from bench.instance import HostClock
-clock = HostClock(0.0, 0.0, pathlib.Path(sys.argv[1]))
+import asyncio, pathlib, sys, time
+from bench.instance import InstanceLoop, Monotonic
+loop = InstanceLoop(Monotonic(pathlib.Path(sys.argv[1])))
 for line in sys.stdin:
-    print(time.monotonic() - clock.monotonic(), flush=True)
+    print(time.monotonic() - loop.time(), flush=True)
 """
 
 
