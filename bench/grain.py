@@ -11,6 +11,7 @@ from bench.workload import Workload, default_workload
 from strategies.model import Every, Job
 
 LEAD_S = 4.0  # of load before the first due time: a fault waits for its target there
+LONGEST_RUN_PERIODS = 0.75  # that a load is made longer for: four due times are enough
 TAIL_S = 1.0  # of load after the last
 RUN_S = 3.0  # long enough to be struck in the middle, short enough to end before a failover
 SET_UP_S, PER_INSTANCE_S, PER_JOB_S = 8.0, 0.3, 0.03  # until nodes are there and jobs are known

@@ -84,11 +84,11 @@ class Plan:
     @property
     def load_s(self) -> float:
         """How long jobs fire."""
-        workload = self.workload
-        asked_s = self.scenario.load_s(
-            self.timing, self.bounds, workload.period_s, self.instances, workload.longest_run_s
-        )
-        return grain.load_s(asked_s, workload.period_s) if self.design.grain_s else asked_s
+        period_s, run_s = self.workload.period_s, self.workload.longest_run_s
+        if self.design.grain_s:
+            run_s = min(run_s, grain.LONGEST_RUN_PERIODS * period_s)
+        asked_s = self.scenario.load_s(self.timing, self.bounds, period_s, self.instances, run_s)
+        return grain.load_s(asked_s, period_s) if self.design.grain_s else asked_s
 
     @property
     def idle_s(self) -> float:

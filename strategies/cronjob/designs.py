@@ -2,8 +2,10 @@
 
 import random
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
 
-from strategies.cronjob.manifests import Settings
+from strategies.cronjob.manifests import Concurrency, Settings
 from strategies.interface import (
     NOTHING,
     Allowed,
@@ -69,34 +71,69 @@ PROMISE: Mapping[Stress, Allowed] = {
 }
 
 
-def _make(endpoints: Endpoints, namespace: str, timing: Timing, rng: random.Random) -> Strategy:
+# Nothing waits for a lost pod, and a job may run beside itself, as the policy says.
+ALLOW: Mapping[Stress, Allowed] = {
+    **{stress: replace(allowed, overlaps=True) for stress, allowed in PROMISE.items()},
+    "crash": replace(UNSAID, overlaps=True),
+    "outage": replace(UNSAID, overlaps=True),
+    "long-job": Allowed(overlaps=True),
+}
+# The next fire breaks off a run that is still open, and a lost pod's Job with it.
+REPLACE: Mapping[Stress, Allowed] = {
+    **{stress: replace(allowed, interrupted=True) for stress, allowed in PROMISE.items()},
+    "steady": NOTHING,
+    "burst": NOTHING,
+    "crash": replace(UNSAID, interrupted=True),
+    "outage": replace(UNSAID, interrupted=True),
+    "long-job": Allowed(interrupted=True),
+}
+
+
+def _make(
+    endpoints: Endpoints,
+    namespace: str,
+    timing: Timing,
+    rng: random.Random,
+    *,
+    concurrency: Concurrency | None = None,
+) -> Strategy:
     from strategies.cronjob.strategy import CronJobStrategy  # the client library, when needed
 
     url = endpoints["kubernetes"]
     if not isinstance(url, str):
         raise TypeError("cronjob has no simulation: its controllers are Kubernetes' own")
-    settings = Settings(toleration_s=toleration_s(timing), image=parse(url).image)
+    settings = Settings(
+        toleration_s=toleration_s(timing), concurrency=concurrency, image=parse(url).image
+    )
     return CronJobStrategy(endpoints, namespace, timing, rng, settings)
 
 
-DESIGNS = (
-    Design(
-        name="cronjob",
+def _design(
+    name: str,
+    how: str,
+    under: Mapping[Stress, Allowed],
+    concurrency: Concurrency | None = None,
+    lasting: tuple[Stress, ...] = (),
+) -> Design:
+    return Design(
+        name=name,
         family="cronjob",
-        summary="Kubernetes CronJob: the platform starts a pod per fire; one-minute grain",
+        summary=f"Kubernetes CronJob: the platform starts a pod per fire, {how}; one-minute grain",
         services=("kubernetes",),
-        make=_make,
-        promise=Promise(
-            under=PROMISE,
-            lasting=("crash",),  # until somebody removes the lost Node
-            retries=True,
-            recovers=True,
-            persistent=True,
-        ),
+        make=partial(_make, concurrency=concurrency),
+        promise=Promise(under=under, lasting=lasting, retries=True, recovers=True, persistent=True),
         bounds=bounds,
+        kind="variant" if concurrency else "reference",
         fence_scope=None,
         adapters=("strategies.cronjob.strategy",),
         replica="node",
         grain_s=60.0,
-    ),
+    )
+
+
+DESIGNS = (
+    # Until somebody removes the lost Node, Forbid holds up its jobs.
+    _design("cronjob", "as the job forbids or allows overlaps", PROMISE, lasting=("crash",)),
+    _design("cronjob-allow", "beside an open run (Allow)", ALLOW, "Allow"),
+    _design("cronjob-replace", "in place of an open run (Replace)", REPLACE, "Replace"),
 )
