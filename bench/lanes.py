@@ -21,8 +21,8 @@ Run = Literal["alone", "in-lane", "at-once"]
 _APART = {"control": "controls", "queue": "queue"}
 _NODES = "nodes"
 
-MOST_NODES, MOST_JOBS = 36, 100
-"""How much may be on one platform at once: agents for two cores, CronJobs that start in time."""
+MOST_NODES, MOST_JOBS = 18, 60
+"""How much may be on one platform at once, for two cores: agents, and CronJobs due together."""
 
 
 def how_it_runs(design: Design, scenario: str, *, hurts_service: bool) -> Run:

@@ -28,8 +28,8 @@ class HasRoles(Protocol):
 class HasTiming(Protocol):
     """A service that decides by its own timing when an instance is lost."""
 
-    async def retime(self, timing: Timing) -> None:
-        """Follow the trial's timing from now on."""
+    async def retime(self, timing: Timing, trials: int = 1) -> None:
+        """Follow this timing from now on, with room for so many trials at once."""
 
 
 def planner_endpoints(design: Design, services: Mapping[str, Service]) -> dict[str, str]:

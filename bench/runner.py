@@ -138,7 +138,7 @@ class Bench:
         for crowd in crowds(plans):
             for service in self._services(crowd[0]).values():
                 if isinstance(service, HasTiming):
-                    await service.retime(crowd[0].timing)
+                    await service.retime(crowd[0].timing, len(crowd))
             async with asyncio.TaskGroup() as trials:
                 for plan in crowd:
                     trials.create_task(self._settle(plan))

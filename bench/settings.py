@@ -42,13 +42,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     the first size of each, in `steady` and in the scenario that must break them. `workload` names
     a TOML file that replaces the default jobs; M is then what the file says. With `parts` the
     bench is the union of theirs: each is these settings with its own fields instead. Strategies
-    whose platform ticks in minutes run under `minute_scenarios` only, where these are named.
+    whose platform ticks in minutes run under `minute_scenarios` and at `minute_sizes` only, where
+    these are named.
     """
 
     profile: str = "quick"
     strategies: list[str] = []
     scenarios: list[str] = []
     minute_scenarios: list[str] | None = None
+    minute_sizes: tuple[Size, ...] | None = None
     sizes: tuple[Size, ...] = (Size(3, 10),)
     fault_sizes: tuple[Size, ...] = (Size(3, 10),)
     trials: int = 2
@@ -86,6 +88,7 @@ PROFILES = {
         scenarios=["steady", "crash", "pause", "partition"],  # all of them would take 9 hours
         sizes=tuple(Size(n, m) for n in (1, 3, 10, 30) for m in (10, 100, 1000)),
         fault_sizes=(Size(3, 10), Size(10, 10)),
+        minute_sizes=(Size(3, 10),),
         trials=5,
     ),
 }
@@ -139,6 +142,7 @@ def settings_from(
             first: Size = getattr(settings, kind)[0]
             n = first.instances if instances is None else instances
             changes[kind] = (Size(n, first.jobs if jobs is None else jobs),)
+        changes["minute_sizes"] = None
     try:
         merged = msgspec.convert(
             {**msgspec.structs.asdict(settings), **changes}, Settings, from_attributes=True
@@ -171,7 +175,7 @@ def check_settings(settings: Settings) -> Settings:
         known_design(name)
     for name in (*settings.scenarios, *(settings.minute_scenarios or ())):
         scenario(name)
-    for size in (*settings.sizes, *settings.fault_sizes):
+    for size in (*settings.sizes, *settings.fault_sizes, *(settings.minute_sizes or ())):
         _within("N (instances)", size.instances, 1, MAX_INSTANCES)
         _within("M (jobs)", size.jobs, 1, MAX_JOBS)
     if settings.workload:
@@ -267,6 +271,8 @@ def _scenarios_of(one: Design, settings: Settings) -> list[str]:
 
 
 def _sizes_of(one: Design, scenario_name: str, settings: Settings) -> tuple[Size, ...]:
+    if one.grain_s and settings.minute_sizes is not None:
+        return settings.minute_sizes
     sizes = settings.sizes if scenario_name == "steady" else settings.fault_sizes
     # A control at N = 1 cannot break: there is nobody to collide with.
     if one.kind == "control":

@@ -10,6 +10,7 @@ from shell import Shell, wait_for
 
 pytestmark = [pytest.mark.servers, pytest.mark.slow]
 
+NODES = ("--strategies", "cronjob", "--scenarios", "steady", "-n", "2", "-m", "2", "-k", "2")
 ONE_CELL = ("--strategies", "redis-lock", "--scenarios", "steady", "-m", "3")
 
 
@@ -49,5 +50,44 @@ def test_after_kill_9_the_next_start_removes_what_was_left_and_resumes(shell: Sh
     done = shell.run("bench", "--resume", "results/latest")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "kept from before" in done.stdout
+    assert not shell.processes()
+    assert not list((shell.home / "state").rglob("*.jsonl"))
+
+
+def nodes_are_up(shell: Shell) -> bool:
+    return sum("coordbench-pod keep" in line for line in shell.processes()) == 4
+
+
+def bench_with_nodes(shell: Shell) -> subprocess.Popen[str]:
+    """A bench whose control plane and node agents are all there, before the load."""
+    bench = shell.start("bench", *NODES)
+    output = wait_for(bench, "2 trials")
+    if "kubernetes: not run" in output:
+        bench.wait(30)
+        pytest.skip(output)
+    deadline_s = time.monotonic() + 60
+    while not nodes_are_up(shell) and time.monotonic() < deadline_s:
+        time.sleep(0.1)
+    assert nodes_are_up(shell), shell.processes()
+    return bench
+
+
+def test_an_interrupted_bench_leaves_no_control_plane_node_or_pod_behind(shell: Shell) -> None:
+    bench = bench_with_nodes(shell)
+    bench.send_signal(signal.SIGINT)
+    code, output, took_s = end(bench, 30)
+    assert code == 130, output
+    assert took_s < 15
+    assert "coordbench bench --resume" in output
+    assert not shell.processes()
+    assert not list((shell.home / "state").rglob("*.jsonl"))
+
+
+def test_after_kill_9_clean_leaves_no_control_plane_node_or_pod_behind(shell: Shell) -> None:
+    bench = bench_with_nodes(shell)
+    bench.kill()
+    bench.communicate()
+    done = shell.run("clean")
+    assert done.returncode == 0, done.stdout + done.stderr
     assert not shell.processes()
     assert not list((shell.home / "state").rglob("*.jsonl"))

@@ -45,6 +45,12 @@ def test_vendor_timing_leaves_upstreams_defaults() -> None:
     assert components.node_flags(Timing("vendor")) == []
 
 
+def test_controllers_have_upstreams_request_limits_for_each_trial_that_shares_them() -> None:
+    alone, shared = (components.controller_manager(PLACE, Timing(), count) for count in (1, 4))
+    assert {"--kube-api-qps=20", "--kube-api-burst=30"} <= set(alone)
+    assert {"--kube-api-qps=80", "--kube-api-burst=120"} <= set(shared)
+
+
 def test_no_component_listens_anywhere_but_on_loopback_and_no_secret_is_an_argument() -> None:
     store, server = components.etcd(PLACE), components.api_server(PLACE)
     assert "--bind-address=127.0.0.1" in server

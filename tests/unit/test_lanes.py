@@ -30,7 +30,7 @@ def test_a_lane_of_quick_trials_of_a_platform_is_one_crowd() -> None:
 
 
 def test_a_crowd_has_no_more_jobs_than_start_in_time() -> None:
-    lane = [planned("cronjob", "steady", Size(3, 40), k=k) for k in range(1, 6)]
+    lane = [planned("cronjob", "steady", Size(3, 30), k=k) for k in range(1, 6)]
     groups = crowds(lane)
     assert [len(group) for group in groups] == [2, 2, 1]
     assert all(sum(len(one.workload.jobs) for one in group) <= MOST_JOBS for group in groups)

@@ -33,7 +33,10 @@ def test_the_quick_profile_has_a_platform_of_minutes_in_two_scenarios_only() -> 
     assert under(check_settings(profile("quick"))) == ["steady", "crash"]
     asked_for = settings_from_options("quick", strategies=["cronjob"], scenarios=["pause"])
     assert under(asked_for) == ["pause"]
-    assert "partition" in under(check_settings(profile("full")))
+    full = check_settings(profile("full"))
+    assert set(under(full)) == set(full.scenarios)
+    sizes = {size for name, _, size in cells(full) if name == "cronjob"}
+    assert sizes == {Size(3, 10)}
 
 
 def test_a_platform_of_minutes_has_periods_and_phases_of_whole_minutes() -> None:

@@ -13,6 +13,7 @@ CONTROLLERS = (
     "node-lifecycle-controller", "pod-garbage-collector-controller", "taint-eviction-controller",
     "ttl-after-finished-controller",
 )  # fmt: skip
+UPSTREAM_QPS, UPSTREAM_BURST = 20, 30
 
 
 @dataclass(frozen=True)
@@ -70,14 +71,20 @@ def api_server(place: Place) -> list[str]:
     ]
 
 
-def controller_manager(place: Place, timing: Timing) -> list[str]:
-    """The controllers that CronJobs, Jobs, nodes and their pods need."""
+def controller_manager(place: Place, timing: Timing, trials: int = 1) -> list[str]:
+    """The controllers that CronJobs, Jobs, nodes and their pods need.
+
+    Where some trials share them, each is to find them as fast as upstream's are for one: the
+    limits on their requests are as many times upstream's.
+    """
     return [
         "controllers",
         f"--kubeconfig={place.file('controllers.json')}",
         f"--controllers={','.join(CONTROLLERS)}",
         "--leader-elect=false",  # there is one
         "--secure-port=0",
+        f"--kube-api-qps={UPSTREAM_QPS * trials}",
+        f"--kube-api-burst={UPSTREAM_BURST * trials}",
         *node_flags(timing),
     ]
 

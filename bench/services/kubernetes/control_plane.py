@@ -70,7 +70,7 @@ class ControlPlane:
         self._directory = directory
         self._given = registration
         self._registration = registration
-        self._timing = timing
+        self._timing, self._trials = timing, 1
         self._tokens: dict[str, str] = {}
         self._place: Place | None = None
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -124,17 +124,19 @@ class ControlPlane:
             await self._until_ready()
         await self._until_controllers()
 
-    async def restart_controllers(self, timing: Timing | None = None) -> None:
-        """Kill the controller manager and start it again, with other timing where one is given."""
-        self._timing = timing or self._timing
+    async def restart_controllers(
+        self, timing: Timing | None = None, trials: int | None = None
+    ) -> None:
+        """Kill the controller manager and start it again, for other trials where they are given."""
+        self._timing, self._trials = timing or self._timing, trials or self._trials
         await self._kill_one("controllers")
         self._spawn("controllers")
         await self._until_controllers()
 
-    async def retime(self, timing: Timing) -> None:
-        """Let nodes be given up after another time, before a trial that asks for it."""
-        if timing != self._timing:
-            await self.restart_controllers(timing)
+    async def retime(self, timing: Timing, trials: int = 1) -> None:
+        """Be for so many trials at once from now on, and give nodes up by their timing."""
+        if (timing, trials) != (self._timing, self._trials):
+            await self.restart_controllers(timing, trials)
 
     async def health(self) -> bool:
         if len(self.pids) < len(CORE + REST):
@@ -238,7 +240,7 @@ class ControlPlane:
     def _command(self, name: str) -> list[str]:
         assert self._place is not None
         if name == "controllers":
-            return components.controller_manager(self._place, self._timing)
+            return components.controller_manager(self._place, self._timing, self._trials)
         make = {"etcd": components.etcd, "apiserver": components.api_server}
         return make.get(name, components.scheduler)(self._place)
 
