@@ -143,7 +143,8 @@ async def _cron_scene(
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="coordbench-")))
         scene = Scene(plane, folder, jobs, duration_s)
-        look = observing(plane.url_for(access.ADMIN), scene.namespace, scene.tell, random.Random(0))
+        admin = plane.url_for(access.ADMIN)
+        look = observing(admin, scene.namespace, scene.tell, random.Random(0), jobs)
         await stack.enter_async_context(look)
         endpoints = {"kubernetes": plane.url_for(access.CRONJOB)}
         strategy = CronJobStrategy(
@@ -273,7 +274,8 @@ async def _long_runs(plane: ControlPlane, policy: Concurrency) -> None:
             }
             for run in scene.history(RunStarted)
         ]
-        _say(finding="policies", policy=policy, runs=runs)
+        skipped = [(round(one.due_ms / 1000 - begin), one.reason) for one in scene.skipped]
+        _say(finding="policies", policy=policy, runs=runs, skipped=skipped)
 
 
 async def partition(plane: ControlPlane) -> None:

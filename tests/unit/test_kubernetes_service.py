@@ -74,11 +74,13 @@ def test_a_kubeconfig_that_is_written_can_be_read(tmp_path: Path) -> None:
     assert (found.base, found.ca, found.token) == (ENDPOINT.base, ENDPOINT.ca, ENDPOINT.token)
 
 
-def _document(user: dict[str, object]) -> bytes:
-    cluster = {
-        "server": "https://h:6443",
-        "certificate-authority-data": base64.b64encode(b"CA").decode(),
-    }
+CLUSTER: dict[str, object] = {
+    "server": "https://h:6443",
+    "certificate-authority-data": base64.b64encode(b"CA").decode(),
+}
+
+
+def _document(user: dict[str, object], cluster: dict[str, object] = CLUSTER) -> bytes:
     return msgspec.json.encode(
         {
             "clusters": [{"name": "c", "cluster": cluster}],
@@ -97,6 +99,30 @@ def test_inline_certificates_go_to_private_files(tmp_path: Path) -> None:
     assert Path(found.ca).stat().st_mode & 0o077 == 0
 
 
+def test_a_token_may_lie_in_a_file_of_its_own(tmp_path: Path) -> None:
+    path = tmp_path / "config"
+    path.write_bytes(_document({"tokenFile": "token"}))
+    (tmp_path / "token").write_text("t\n")
+    assert kubeconfig.read(path, tmp_path).token == "t"
+
+
+@pytest.mark.parametrize(
+    ("host", "base"), [("10.0.0.1", "https://10.0.0.1:443"), ("fd00::1", "https://[fd00::1]:443")]
+)
+def test_within_a_cluster_the_pods_own_account_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, host: str, base: str
+) -> None:
+    monkeypatch.setattr(kubeconfig, "IN_CLUSTER", tmp_path)
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", host)
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "443")
+    assert kubeconfig.in_cluster() is None  # no account is mounted
+    (tmp_path / "token").write_text("t\n")
+    found = kubeconfig.in_cluster()
+    assert found is not None
+    assert (found.base, found.name, found.token) == (base, host, "t")
+    assert found.ca == str(tmp_path / "ca.crt")
+
+
 @pytest.mark.parametrize(
     ("content", "why"),
     [
@@ -104,6 +130,16 @@ def test_inline_certificates_go_to_private_files(tmp_path: Path) -> None:
         (b"{}", "is no kubeconfig"),
         (_document({"exec": {"command": "gcloud"}}), "another program"),
         (_document({}), "cannot be used"),
+        (
+            _document({"token": "t"}, {"server": "https://h", "insecure-skip-tls-verify": True}),
+            "cannot be used: expected a cluster with a certificate authority",
+        ),
+        (_document({"token": "t"}, {**CLUSTER, "server": "http://h"}), "cannot be used"),
+        (
+            _document({"token": "t"}, {**CLUSTER, "certificate-authority-data": "?"}),
+            "is no base64",
+        ),
+        (_document({"tokenFile": "absent"}), "tokenFile absent: No such file"),
     ],
 )
 def test_a_kubeconfig_that_cannot_be_used_is_one_line(
