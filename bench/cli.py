@@ -184,6 +184,81 @@ def compare_(
     raise typer.Exit(code)
 
 
+@app.command(
+    epilog=_examples(
+        "coordbench claims",
+        "coordbench claims results/latest --format csv",
+        "coordbench claims --run",
+        "coordbench claims --run --only check-then-set",
+    )
+)
+def claims(
+    sets: Annotated[
+        list[Path] | None, typer.Argument(help="results directories; else results/latest")
+    ] = None,
+    run: Annotated[
+        bool, typer.Option("--run", help="first measure what a bench does not; resumes")
+    ] = False,
+    only: Annotated[str, typer.Option(help="these experiments, again; with commas")] = "",
+    form: Annotated[str, typer.Option("--format", help="table, md, csv or json")] = "table",
+    out: Annotated[Path, typer.Option(help="where --run keeps its results")] = Path(
+        "results/claims"
+    ),
+) -> None:
+    """Set what the common guides state beside what was measured."""
+    from bench.claims.command import claims as judge
+
+    raise typer.Exit(judge(sets or [], form, run=run, only=_names(only), out=out))
+
+
+@app.command(
+    epilog=_examples(
+        "coordbench advise",
+        "coordbench advise case.toml --adr decision.md",
+        "coordbench advise -n 5 -m 3 --period 1m --operated redis --team small",
+    )
+)
+def advise(
+    case: Annotated[Path | None, typer.Argument(help="a TOML file (docs/adviser.md)")] = None,
+    instances: Annotated[int | None, typer.Option("-n", help="replicas of the service")] = None,
+    jobs: Annotated[int | None, typer.Option("-m", help="jobs")] = None,
+    period: Annotated[str | None, typer.Option(help="the shortest, like 10s")] = None,
+    longest_run: Annotated[str | None, typer.Option(help="like 5m")] = None,
+    failover: Annotated[str | None, typer.Option(help="tolerable, like 30s")] = None,
+    fires_per_day: Annotated[float | None, typer.Option(help="if periods differ")] = None,
+    duplicate_cost: Annotated[str | None, typer.Option(help="none, low, high, ruinous")] = None,
+    missed_cost: Annotated[str | None, typer.Option(help="none, low, high, ruinous")] = None,
+    idempotent: Annotated[bool | None, typer.Option(help="jobs may run twice")] = None,
+    fenced: Annotated[bool | None, typer.Option(help="the target checks a fence")] = None,
+    spikes: Annotated[bool | None, typer.Option(help="ten times the usual at times")] = None,
+    audit: Annotated[bool | None, typer.Option(help="an audit trail is asked for")] = None,
+    calendars: Annotated[bool | None, typer.Option(help="business calendars")] = None,
+    dependencies: Annotated[bool | None, typer.Option(help="jobs wait for jobs")] = None,
+    isolation: Annotated[bool | None, typer.Option(help="runs of their own")] = None,
+    regions: Annotated[int | None, typer.Option(help="regions")] = None,
+    operated: Annotated[str | None, typer.Option(help="services, with commas")] = None,
+    team: Annotated[str | None, typer.Option(help="small, medium or large")] = None,
+    today: Annotated[str | None, typer.Option(help="the design in use now")] = None,
+    results: Annotated[
+        list[Path] | None, typer.Option(help="results directories; else results/latest")
+    ] = None,
+    form: Annotated[str, typer.Option("--format", help="table or json")] = "table",
+    adr: Annotated[Path | None, typer.Option(help="write a decision record here")] = None,
+) -> None:
+    """Rank the designs for your case, by what was measured and by stated rules."""
+    from bench.adviser.command import advise as run
+
+    flags = {
+        "instances": instances, "jobs": jobs, "period": period, "longest_run": longest_run,
+        "failover": failover, "fires_per_day": fires_per_day, "duplicate_cost": duplicate_cost,
+        "missed_cost": missed_cost, "idempotent": idempotent, "fenced": fenced, "spikes": spikes,
+        "audit": audit, "calendars": calendars, "dependencies": dependencies,
+        "isolation": isolation, "regions": regions, "team": team, "today": today,
+        "operated": None if operated is None else _names(operated),
+    }  # fmt: skip
+    raise typer.Exit(run(case, flags, results or [], form, adr))
+
+
 @app.command("list", epilog=_examples("coordbench list", "coordbench list scenarios"))
 def list_(
     what: Annotated[str, typer.Argument(help="strategies, scenarios, services or all")] = "all",

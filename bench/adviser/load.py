@@ -1,0 +1,99 @@
+"""What a design costs its service and its instances at the size of a case, from measured cells.
+
+Operations a second = operations per fire beyond the idle ones x fires a second + idle operations.
+Both are taken from the measured cell nearest to N and M. Where the case is larger than what was
+measured, losers' attempts (lock family) and idle polls (all) are taken to grow with N, and the
+result is called extrapolated. Idle operations are renewals and polls, so many per lease: they are
+taken to shrink with the lease that the case's tolerable failover allows, up to 30 s.
+"""
+
+from dataclasses import dataclass
+
+from bench.adviser.case import Case
+from bench.adviser.facts import Known
+from bench.evidence import Figure, cell_words
+from bench.matrix import Row
+
+LONGEST_LEASE_S = 30.0  # longer ones are not what people run
+LATE = 0.01  # share of late or missed fires up to which a measured size counts as carried
+
+
+@dataclass(frozen=True)
+class Demand:
+    """Operations a second of one design at one case, and how far that is from what was seen."""
+
+    mean_per_s: float
+    peak_per_s: float
+    idle_per_s: float
+    cpu_cores: float | None
+    seen_per_s: float
+    extrapolated: bool
+    cell: str
+
+    @property
+    def ratio(self) -> float:
+        """The peak against the most that was measured; above 1 nothing was seen to carry it."""
+        return self.peak_per_s / self.seen_per_s if self.seen_per_s else float("inf")
+
+
+def demand(known: Known, case: Case) -> Demand | None:
+    """None where no steady cell of the design has operations counted."""
+    rows = [row for row in known.evidence.rows_of(known.name) if row.ops_per_fire is not None]
+    if not rows:
+        return None
+    row = known.evidence.nearest(known.name, instances=case.instances, jobs=case.jobs)
+    if row is None or row.ops_per_fire is None:
+        row = rows[-1]
+    most_n = max(one.instances for one in rows)
+    grown = max(1.0, case.instances / row.instances)
+    per_fire = marginal(row) * (grown if known.design.family == "lock" else 1.0)
+    idle = (row.idle_ops_per_s or 0.0) * grown * (row.lease_s or 1.0) / lease_for(known, case)
+    cpu = row.cpu_ms_per_fire
+    return Demand(
+        mean_per_s=per_fire * case.fires_per_s + idle,
+        peak_per_s=per_fire * case.peak_per_s + idle,
+        idle_per_s=idle,
+        cpu_cores=None if cpu is None else cpu * case.fires_per_s / 1000,
+        seen_per_s=max((seen(one) for one in rows if carried(one)), default=0.0),
+        extrapolated=case.instances > most_n
+        or case.peak_per_s > max(fires_per_s(one) for one in rows),
+        cell=cell_words(row),
+    )
+
+
+def lease_for(known: Known, case: Case) -> float:
+    """The longest lease that the case allows: its tolerable failover in the design's leases."""
+    tuned = known.failover("equal")
+    if tuned is None:
+        return 2.0
+    row, figure = tuned
+    leases = (row.failover_max_s or figure.value) / (row.lease_s or 1.0)
+    return min(LONGEST_LEASE_S, max(1.0, case.failover_s / leases))
+
+
+def marginal(row: Row) -> float:
+    """Operations per fire without those that the idle fleet makes anyway."""
+    rate = fires_per_s(row)
+    idle = (row.idle_ops_per_s or 0.0) / rate if rate else 0.0
+    return max((row.ops_per_fire or 0.0) - idle, 0.0)
+
+
+def seen(row: Row) -> float:
+    """Operations a second that a cell showed."""
+    return (row.ops_per_fire or 0.0) * fires_per_s(row)
+
+
+def carried(row: Row) -> bool:
+    """Whether a steady cell ran its fires on time."""
+    return (row.late_fires or 0) + (row.missed_fires or 0) <= LATE * (row.fires or 1)
+
+
+def fires_per_s(row: Row) -> float:
+    """Fires a second of a cell."""
+    return row.jobs / row.period_s if row.period_s else 0.0
+
+
+def latency(known: Known, case: Case) -> Figure | None:
+    """From due time to start, p99, in the nearest steady cell."""
+    row = known.evidence.nearest(known.name, instances=case.instances, jobs=case.jobs)
+    return known.evidence.figure(row, "trigger_latency_p99_ms", "ms p99 from due to start")
