@@ -59,12 +59,20 @@ class Aim:
         aimed = await self.targets.resolve(planned.target)
         groups = [[one] for one in aimed] if planned.target == "each" else [aimed]
         for group in groups:
-            if fault.acts_on == "link":
-                await self._traffic(fault, group)
+            await self._prepare(fault, group)
             if fault.heals and planned.healing:
                 await self._for_a_while(fault, group, planned)
             else:
                 await self._for_good(fault, group, planned)
+
+    async def _prepare(self, fault: Fault[Any], group: Sequence[Aimed]) -> None:
+        """What has to be done or looked at before a fault strikes; no part of the fault."""
+        if fault.acts_on == "link":
+            await self._traffic(fault, group)
+        for one in group:
+            if prepare := getattr(fault, "prepare", None):
+                self.recorder.record(Platform(what="prepared", subject=one.victim.name))
+                await prepare(one.victim)
 
     async def _for_a_while(
         self, fault: Fault[Any], group: Sequence[Aimed], planned: PlannedFault

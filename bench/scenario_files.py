@@ -40,7 +40,15 @@ from chaos.clock import DriftClock, StepClock
 from chaos.faults import Fault
 from chaos.links.faults import Delay, Drop, HalfOpen, Partition, Reset
 from chaos.processes import Kill, Pause, Relocate, Terminate
-from chaos.services import KillService, PauseService, RestartService
+from chaos.services import (
+    ExhaustConnections,
+    FailOver,
+    KillService,
+    PauseService,
+    RestartService,
+    SlowDisk,
+    StepServiceClock,
+)
 from chaos.squeeze import SqueezeCpu, SqueezeMemory
 from chaos.suspend import Suspend
 from strategies.catalogue import nearest
@@ -62,6 +70,10 @@ KINDS: dict[str, type[Any]] = {
     "service-kill": KillService,
     "service-pause": PauseService,
     "service-restart": RestartService,
+    "service-failover": FailOver,
+    "service-clock": StepServiceClock,
+    "service-slow-disk": SlowDisk,
+    "connection-exhaustion": ExhaustConnections,
     "clock": StepClock,
     "clock-drift": DriftClock,
     "scale-out": ScaleOut,

@@ -22,7 +22,15 @@ from chaos.clock import DriftClock, StepClock
 from chaos.faults import Fault
 from chaos.links.faults import Delay, Drop, HalfOpen, Partition, Reset
 from chaos.processes import Kill, Pause, Relocate, Terminate
-from chaos.services import KillService, PauseService, RestartService
+from chaos.services import (
+    ExhaustConnections,
+    FailOver,
+    KillService,
+    PauseService,
+    RestartService,
+    SlowDisk,
+    StepServiceClock,
+)
 from chaos.squeeze import SqueezeCpu, SqueezeMemory
 from chaos.suspend import Suspend
 from strategies.catalogue import nearest
@@ -268,6 +276,38 @@ SCENARIOS = {
             "New ones are welcome: who reconnects, and which answers were lost?",
             _on("all", Reset()),
             expect="answers that never arrive",
+        ),
+        Scenario(
+            "service-failover",
+            "service-lost",
+            "Whoever serves is killed, and its stand-by takes over. A Redis replica that has not "
+            "seen the last 0.6 s of writes, the rest of a ZooKeeper ensemble, PostgreSQL anew.",
+            _on("service", FailOver(), After(leases=2)),
+            expect="locks forgotten while they are held",
+        ),
+        Scenario(
+            "connection-exhaustion",
+            "service-lost",
+            "Somebody holds every connection that the server allows, everybody else's break, and "
+            "for two leases nobody gets a new one. The server is well: who says that it is lost?",
+            _on("service", ExhaustConnections(), After(leases=2)),
+            expect="missed fires",
+        ),
+        Scenario(
+            "service-clock",
+            "service-clock",
+            "The server's own wall clock jumps ahead by a lease and a half, and back after two "
+            "leases. Locks that expire by it are gone at once, while their owners still count.",
+            _scaled("service", lambda lease_s: StepServiceClock(1.5 * lease_s), After(leases=2)),
+            expect="two holders possible",
+        ),
+        Scenario(
+            "service-slow-disk",
+            "service-lost",
+            "The server's disk answers late, for three leases. "
+            "Whoever waits for a write to be safe waits with it.",
+            _on("service", SlowDisk(), After(leases=3)),
+            expect="late renewals",
         ),
         Scenario(
             "clock-drift",

@@ -35,7 +35,8 @@ from bench.platforms import instance_endpoints, observed, planner_endpoints
 from bench.record import TrialRecord
 from bench.recorder import Recorder, epoch_offset, host_clock
 from bench.scenario import Migrate, Scenario, counterpart, lease_of
-from bench.services import NoAnswer, Service
+from bench.services import NoAnswer, Service, ServiceUnavailable
+from bench.services.manners import START_S, missing, own
 from bench.targets import Targets
 from bench.workload import Workload
 from chaos.links.client import Relay, RelayedLink
@@ -117,6 +118,8 @@ class Plan:
     def expected_s(self) -> float:
         """How long the trial takes, to be told beforehand; a wait for a tick is a whole one."""
         start_s = 1.2 + self.set_up_s + self.design.grain_s + self.idle_s
+        if self.scenario.server:
+            start_s += sum(START_S.get(name, 0.0) for name in self.design.services)
         return start_s + self.load_s + self.quiet_s + 0.8
 
     @property
@@ -133,6 +136,9 @@ class Plan:
             *(planned.why_not(self.design) for planned in self.scenario.faults),
         ]
         why = next((why for why in reasons if why), None)
+        if why is None and (manner := self.scenario.server):
+            lacking = (missing(name, manner) for name in self.design.services)
+            return next((one for one in lacking if one), None)
         if why is None and self.scenario.through_links:
             cannot = unavailable(self.links, self.design.services)
             return cannot and f"links by {self.links}: {cannot}"
@@ -209,7 +215,7 @@ async def conduct(
         try:
             async with AsyncExitStack() as stack:
                 await trial.run(stack)
-        except (BenchError, StrategyError, NoAnswer, OSError) as error:
+        except (BenchError, StrategyError, NoAnswer, ServiceUnavailable, OSError) as error:
             # Whatever stopped it, what was recorded so far is kept and judged invalid.
             done.problems.append(f"{type(error).__name__}: {error}")
         trial.end()
@@ -252,6 +258,8 @@ class Trial:
 
     async def run(self, stack: AsyncExitStack) -> None:
         """Go through the trial's steps."""
+        if self.plan.scenario.server:
+            await self._start_own(stack, self.plan.scenario.server)
         await self._check_health("before")
         await self._phase("healthy")
         await stack.enter_async_context(self._helpers())
@@ -284,6 +292,17 @@ class Trial:
         await self._quiet()
         await self._stop(fleet)
         await self._check_health("after")
+
+    async def _start_own(self, stack: AsyncExitStack, manner: str) -> None:
+        """Servers of this trial's own, because its fault needs them of one manner."""
+        self.say(f"starting {' and '.join(self.plan.design.services)} ({manner})")
+        servers = {}
+        for name in self.plan.design.services:
+            servers[name] = own(name, manner, self.done.logs / "servers", self.registration)
+            await servers[name].start()
+            stack.push_async_callback(servers[name].stop)
+        self.services = servers
+        self.endpoints = {name: server.url for name, server in servers.items()}
 
     async def _prepare_counterpart(self, stack: AsyncExitStack) -> None:
         """What the fleet migrates to, under a namespace of its own: neither knows the other."""

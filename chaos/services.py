@@ -102,6 +102,149 @@ class RestartService(_OnServer):
             await restarting
 
 
+class Replicated(Protocol):
+    """What a failover needs of a service with somebody to take over."""
+
+    name: str
+
+    async def hold_back(self) -> None:
+        """Whoever takes over learns no more, where replication can lag behind."""
+
+    async def fail_over(self) -> None:
+        """Kill whoever serves now; in force when it is dead, and clients may find the next."""
+
+    async def rejoin(self) -> None:
+        """Bring back who was killed, as a stand-by; no effect a second time."""
+
+
+@dataclass(frozen=True)
+class FailOver(_OnServer):
+    """Who serves dies, and its stand-by takes over without the writes of the last `lag_s`.
+
+    Those were acknowledged: that is what asynchronous replication promises, and no more.
+    """
+
+    lag_s: float = 0.6
+    kind: ClassVar[str] = "service-failover"
+    on: ClassVar[tuple[str, ...]] = ("redis", "zookeeper", "postgres")
+    server: ClassVar[str] = "failover"
+
+    def __post_init__(self) -> None:
+        if self.lag_s < 0:
+            raise ValueError(f"lag_s is {self.lag_s:g}: expected 0 or more")
+
+    async def prepare(self, victim: Replicated) -> None:
+        """Let the stand-by fall behind before anybody dies."""
+        await victim.hold_back()
+        await asyncio.sleep(self.lag_s)
+
+    async def inject(self, victim: Replicated) -> None:
+        await victim.fail_over()
+
+    async def heal(self, victim: Replicated) -> None:
+        await victim.rejoin()
+
+
+class Crowded(Protocol):
+    """What an exhaustion of connections needs of a server that limits them."""
+
+    name: str
+
+    async def crowd(self) -> None:
+        """Take every connection that is free, now and whenever one gets free."""
+
+    async def drop_clients(self) -> None:
+        """Break the connections of everybody else."""
+
+    async def leave(self) -> None:
+        """Give all connections back; no effect a second time."""
+
+
+@dataclass(frozen=True)
+class ExhaustConnections(_OnServer):
+    """Somebody holds all the connections that the server allows, and everybody else's break.
+
+    A leak in another service, and then the blip after which everyone connects anew.
+    """
+
+    kind: ClassVar[str] = "connection-exhaustion"
+    on: ClassVar[tuple[str, ...]] = ("redis", "postgres")
+    server: ClassVar[str] = "few-connections"
+
+    async def prepare(self, victim: Crowded) -> None:
+        """Take what is free before anybody's breaks."""
+        await victim.crowd()
+
+    async def inject(self, victim: Crowded) -> None:
+        await victim.drop_clients()
+
+    async def heal(self, victim: Crowded) -> None:
+        await victim.leave()
+
+
+class Stepped(Protocol):
+    """What a step of a server's own clock needs of it."""
+
+    name: str
+
+    async def step(self, seconds: float) -> None:
+        """Let the server's wall clock be that much ahead; behind where negative."""
+
+
+@dataclass(frozen=True)
+class StepServiceClock(_OnServer):
+    """The server's own wall clock jumps by `seconds`, and back to heal (by libfaketime).
+
+    Servers that read the clock past the C library (Go) or go by monotonic time only (ZooKeeper)
+    are not to be had for it.
+    """
+
+    seconds: float
+    kind: ClassVar[str] = "service-clock"
+    on: ClassVar[tuple[str, ...]] = ("redis", "postgres")
+    server: ClassVar[str] = "false-clock"
+
+    def unavailable(self) -> str | None:
+        if faketime() is None:
+            return "no libfaketime (Debian: apt install libfaketime)"
+        return None
+
+    async def inject(self, victim: Stepped) -> None:
+        await victim.step(self.seconds)
+
+    async def heal(self, victim: Stepped) -> None:
+        await victim.step(0.0)
+
+
+@dataclass(frozen=True)
+class SlowDisk(_OnServer):
+    """The server's disk gets slow. Nowhere to be had yet, which is said where it is asked for.
+
+    What throttles a device (io.max of a control group, dm-delay) delays the flushes that a server
+    waits for. The servers that a bench starts never wait for one: fsync is off, so that figures
+    are those of coordination and not of a disk. A slow disk would change nothing they do.
+    """
+
+    kind: ClassVar[str] = "service-slow-disk"
+
+    def unavailable(self) -> str | None:
+        return "the servers that a bench starts wait for no disk (fsync off)"
+
+    async def inject(self, victim: Server) -> None:
+        raise OSError(self.unavailable())
+
+    async def heal(self, victim: Server) -> None:
+        """Nothing was slowed."""
+
+
+def faketime() -> Path | None:
+    """The library that gives one process a false clock, where it is installed."""
+    places = (
+        Path(root).glob("**/faketime/libfaketime.so.1") for root in ("/usr/lib", "/usr/local")
+    )
+    return next((found for place in places for found in place), None)
+
+
 def runs(pid: int) -> bool:
     """Whether a process is there and no zombie (proc(5), stat)."""
     try:

@@ -77,7 +77,7 @@ def publishes(columns: Columns, instance: int, t: float) -> bool:
 
 def _gone_before(columns: Columns, fault: Fault) -> str | None:
     """A victim must take part when it is struck: ready before, and not ended since."""
-    if fault.instance < 0:
+    if fault.instance < 0 or fault.target == "service":
         return None
     came = [t for t, instance in columns.ready if instance == fault.instance and t <= fault.t]
     if not came:

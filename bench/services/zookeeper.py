@@ -45,6 +45,11 @@ class ZooKeeperProbe:
             raise NoAnswer(first or "it answered nothing")
         return first.removeprefix("Zookeeper version: ").partition("-")[0]
 
+    async def mode(self, url: str) -> str:
+        """What the server is: standalone, leader or follower."""
+        lines = (await _ask(url, b"srvr")).splitlines()
+        return next((line[6:].strip() for line in lines if line.startswith("Mode: ")), "")
+
     async def counters(self, url: str) -> dict[str, float]:
         """`operations`: client requests that entered its request chain.
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from chaos.links.protocol import Answer, Look, Open, Request, ResetAll, Shape
+from chaos.links.protocol import Answer, Look, Open, Redirect, Request, ResetAll, Shape
 from chaos.links.traffic import Carried, Traffic
 
 ANSWER_S = 5.0
@@ -40,6 +40,10 @@ class RelayedLink:
 
     async def look(self) -> Carried:
         return (await self.relay.ask(Look(self.name))).carried
+
+    async def redirect(self, host: str, port: int) -> None:
+        """Lead new connections to another server; what is open ends when its server does."""
+        await self.relay.ask(Redirect(self.name, host, port))
 
 
 class Relay:

@@ -42,7 +42,15 @@ class Look(msgspec.Struct, tag="look", frozen=True):
     route: str
 
 
-Request = Open | Shape | ResetAll | Look
+class Redirect(msgspec.Struct, tag="redirect", frozen=True):
+    """Carry a route's new connections to host:port from now on; its open ones stay as they are."""
+
+    route: str
+    host: str
+    port: int
+
+
+Request = Open | Shape | ResetAll | Look | Redirect
 
 
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True):

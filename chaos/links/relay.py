@@ -28,7 +28,7 @@ from msgspec.structs import replace
 
 from chaos.links.carrying import Lane, Stream, reset, reset_on_close
 from chaos.links.namespaces import Hub
-from chaos.links.protocol import Answer, Look, Open, Request, ResetAll, Shape
+from chaos.links.protocol import Answer, Look, Open, Redirect, Request, ResetAll, Shape
 from chaos.links.traffic import HEALTHY, Carried, Traffic, Way
 
 LOOPBACK = "127.0.0.1"
@@ -52,7 +52,7 @@ class Route:
         listener: socket.socket | None = None,
         hub: "Hub | None" = None,
     ) -> None:
-        self._server = (host, port)
+        self.server = (host, port)
         self._outbound, self._inbound = Lane(rng), Lane(rng)
         self._traffic = HEALTHY
         self._connections: dict[asyncio.Task[None], list[asyncio.StreamWriter]] = {}
@@ -134,7 +134,7 @@ class Route:
             ends.append(client)
             await self._outbound.passable()
             await self._inbound.passable()
-            server_reader, server = await asyncio.open_connection(*self._server)
+            server_reader, server = await asyncio.open_connection(*self.server)
             ends.append(server)
             await asyncio.gather(
                 Stream(self._outbound, client_reader, server).carry(),
@@ -201,6 +201,9 @@ class Relay:
             case ResetAll(route=name):
                 return Answer(carried=await self._routes[name].reset())
             case Look(route=name):
+                return Answer(carried=self._routes[name].carried())
+            case Redirect(route=name, host=host, port=port):
+                self._routes[name].server = (host, port)
                 return Answer(carried=self._routes[name].carried())
 
     def _open(self, request: Open) -> Answer:

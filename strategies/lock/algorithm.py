@@ -21,8 +21,9 @@ assumed is that the two run equally fast within the margin; wall clocks need not
 store remembers. Without a memory an instance later than the lock is held runs the fire again.
 
 On failure. A dead owner's lock expires after at most one lease; a waiter then runs the interrupted
-fire, then the overdue ones by the misfire policy. An unreachable store means that no fire begins;
-errors are answered by asking again, never by going on. A failed run counts as settled.
+fire, then the overdue ones by the misfire policy. An unreachable store means that no fire begins,
+unless the manner says otherwise (strategies.lock.lost); errors are answered by asking again, never
+by going on. A failed run counts as settled.
 
 NOT guaranteed. A run that is paused past its lease may act beside its successor's: only a
 resource that checks the fence is safe. An owner that ends its run but cannot record it (killed,
@@ -38,13 +39,15 @@ lease), ShedLock's lockAtLeastFor, and Kleppmann's fencing tokens ("How to do di
 import asyncio
 import random
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
 
-from strategies.errors import ServiceLost
+from strategies.errors import JobFailed, ServiceLost
 from strategies.interface import Endpoints, Member
+from strategies.lock.lost import Circuit, WhenLost
 from strategies.lock.ownership import Owner
 from strategies.lock.port import Behind, Grant, LockStore, Serves
 from strategies.lock.timing import LockTiming
@@ -66,10 +69,12 @@ class Manner:
 
     To wait takes a store that remembers; else a waiter would run a fire that has ended.
     `hold_share` is a share of the time to the job's next fire (ShedLock's lockAtLeastFor).
+    `when_lost` is what is done while the store cannot be reached (strategies.lock.lost).
     """
 
     losers: Literal["skip", "wait"] = "wait"
     hold_share: float = 0.0
+    when_lost: WhenLost = "skip"
 
 
 class LockStrategy:
@@ -154,6 +159,7 @@ class _Racer:
         self._tokens = 0
         self._waiting = 0
         self._attempts: set[asyncio.Task[_End]] = set()
+        self._circuit = Circuit(manner.when_lost, member.name, timing.ttl_s)
 
     async def race(self, jobs: Sequence[Job]) -> None:
         """Follow every job until told to stop, then let what was won come to its end."""
@@ -227,7 +233,9 @@ class _Racer:
             )
         except ServiceLost:
             self._note(action, asked_s, "error", fire)
-            return "unknown"
+            self._circuit.failed(asked_s)
+            return await self._without_lock(view, fire)
+        self._circuit.answered()
         self._note(action, asked_s, "won" if isinstance(reply, Grant) else "lost", fire)
         if isinstance(reply, Behind):
             return "decided" if view.learn(reply.settled_ms, reply.open_ms) else "held"
@@ -237,6 +245,15 @@ class _Racer:
         owner = Owner(self._member, self._store, self._timing, fire, token, reply.fence, asked_s)
         if not await owner.run(self._hold_s(view.job, fire)):
             return "unknown"
+        view.learn(fire.due_ms, 0)
+        return "decided"
+
+    async def _without_lock(self, view: _View, fire: Fire) -> _End:
+        """Run the fire alone where that is the manner, the service being lost for long enough."""
+        if not self._circuit.runs_alone(self._member.clock.monotonic()):
+            return "unknown"
+        with suppress(JobFailed):  # a failed run counts as settled
+            await self._member.run(fire, None)
         view.learn(fire.due_ms, 0)
         return "decided"
 

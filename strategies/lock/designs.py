@@ -17,6 +17,8 @@ ALLOWANCE_S = 0.1  # for acquiring, and for a busy machine
 
 WAIT = Manner(losers="wait")
 SKIP = Manner(losers="skip")
+ANYWAY = Manner(losers="wait", when_lost="run-anyway")
+DESIGNATED = Manner(losers="wait", when_lost="designated")
 SKIP_AND_HOLD = Manner(losers="skip", hold_share=0.5)
 
 
@@ -95,6 +97,17 @@ REMEMBERS = Promise(
 # A database that comes back still knows locks and fires; a Redis without persistence does not.
 REMEMBERS_DURABLY = replace(REMEMBERS, under={**REMEMBERS.under, "service-lost": UNRECORDED})
 
+# Who is cut off takes the service for lost, and runs beside the others. Nothing is promised of a
+# service that is lost for all: what each choice costs there is what service-outage measures.
+RUNS_ALONE = replace(
+    REMEMBERS,
+    under={
+        **REMEMBERS.under,
+        "partition": Allowed(duplicates=True, overlaps=True),
+        "slow-network": Allowed(duplicates=True, overlaps=True),
+    },
+)
+
 HOLDS = Promise(
     under={
         "steady": NOTHING,
@@ -114,6 +127,28 @@ DESIGNS: tuple[Design, ...] = (
         adapters=("strategies.lock.redis",),
         promise=REMEMBERS,
         bounds=waiting_bounds,
+    ),
+    Design(
+        name="redis-lock-anyway",
+        family="lock",
+        summary="as redis-lock; while Redis is lost for over a lease, everybody runs everything",
+        services=("redis",),
+        make=partial(LockStrategy, on_redis, ANYWAY),
+        adapters=("strategies.lock.redis",),
+        promise=RUNS_ALONE,
+        bounds=waiting_bounds,
+        kind="variant",
+    ),
+    Design(
+        name="redis-lock-designated",
+        family="lock",
+        summary="as redis-lock; while Redis is lost for over a lease, instance 1 runs everything",
+        services=("redis",),
+        make=partial(LockStrategy, on_redis, DESIGNATED),
+        adapters=("strategies.lock.redis",),
+        promise=RUNS_ALONE,
+        bounds=waiting_bounds,
+        kind="variant",
     ),
     Design(
         name="redis-lock-hold",

@@ -14,6 +14,7 @@ from bench.trial import Plan
 from chaos.clock import StepClock
 from chaos.links.faults import Delay, Partition
 
+NEED_A_VALUE = {"delay", "drop", "clock", "clock-drift", "service-clock"}
 HEAD = 'summary = "Mine. All mine."\nstress = "partition"\n'
 
 
@@ -75,9 +76,9 @@ def test_a_fault_heals_after_seconds_leases_or_periods(tmp_path: Path, text, hea
     assert planned.healing == healing
 
 
-@pytest.mark.parametrize("kind", sorted(set(KINDS) - {"delay", "drop", "clock", "clock-drift"}))
+@pytest.mark.parametrize("kind", sorted(set(KINDS) - NEED_A_VALUE))
 def test_every_kind_of_fault_can_be_written_by_its_name(tmp_path: Path, kind: str) -> None:
-    target = "service" if kind.startswith("service") else "all"
+    target = "service" if KINDS[kind].acts_on == "service" else "all"
     text = fault(f'kind = "{kind}"', f'target = "{target}"\nheal = {{ after = "1L" }}')
     [planned] = scenario(written(tmp_path, text)).faults
     made = planned.fault(2.0)

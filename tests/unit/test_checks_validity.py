@@ -110,6 +110,12 @@ def test_a_fault_on_who_was_not_ready_yet_missed():
     assert "fault 0 (partition) missed: its victim was not ready yet" in reasons(story)
 
 
+def test_a_server_takes_part_without_being_an_instance():
+    story = trial().add(counted("redis", load_won=1.0))
+    story.fault(10.2, kind="service-kill", instance="redis", heal=12.0, target="service")
+    assert reasons(story, faults=1) == []
+
+
 def test_fewer_faults_than_the_target_has_members_miss():
     story = trial().fault(10.2, target="majority").died(10.21)
     assert reasons(story, faults=2) == ["1 of 2 planned faults struck"]

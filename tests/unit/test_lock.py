@@ -9,6 +9,7 @@ from bench.events import RunEnded, RunStarted
 from bench.simulation import EPOCH_S, SimulatedFleet, simulate
 from strategies.interface import Design
 from strategies.lock.designs import DESIGNS
+from strategies.lock.lost import Circuit
 from strategies.model import Every, Fire, Job, Timing
 from strategies.notes import Coordinated, Event, ForeignRelease, Granted, Lost, Skipped
 
@@ -67,6 +68,60 @@ async def until_holder(fleet: SimulatedFleet, job: str) -> str:
         await asyncio.sleep(0.01)
     await asyncio.sleep(0.1)
     return holder
+
+
+async def lose_the_service(fleet: SimulatedFleet) -> None:
+    """Nobody reaches the service from 2 s to 9 s."""
+    await asyncio.sleep(2)
+    for cut in (True, False):
+        for member in fleet.members.values():
+            for link in member.links.values():
+                link.cut = cut
+        await asyncio.sleep(7)
+
+
+@pytest.mark.parametrize(
+    ("name", "by"),
+    [
+        ("redis-lock", set()),
+        ("redis-lock-anyway", {"i1", "i2", "i3"}),
+        ("redis-lock-designated", {"i1"}),
+    ],
+)
+def test_while_the_service_is_lost_each_fire_is_run_by_whom_the_manner_says(
+    name: str, by: set[str]
+) -> None:
+    history = simulate(BY_NAME[name], jobs(1), seconds=16, script=lose_the_service)
+    alone = [run for run in runs(history) if run.fence is None]
+    circuit_s = 2 + LEASE_S  # the loss, and a lease in which no call is answered
+    assert {run.instance for run in alone} == by
+    assert all(EPOCH_S + circuit_s <= run.t < EPOCH_S + 9.1 for run in alone)
+    assert len(alone) >= 3 * len(by)
+
+
+def test_an_instance_cut_off_for_a_moment_does_not_run_alone() -> None:
+    async def cut_for_half_a_lease(fleet: SimulatedFleet) -> None:
+        for link in fleet.members["i1"].links.values():
+            link.cut = True
+            await asyncio.sleep(0.5 * LEASE_S)
+            link.cut = False
+
+    design = BY_NAME["redis-lock-anyway"]
+    history = simulate(design, jobs(1), seconds=12, script=cut_for_half_a_lease)
+    assert all(run.fence is not None for run in runs(history))
+
+
+@pytest.mark.parametrize(
+    ("name", "chosen"),
+    [("i1", True), ("i1-3fa2", True), ("app-1", True), ("i10-1f", False), ("i2-11", False)],
+)
+def test_the_designated_instance_has_the_ordinal_1(name: str, chosen: bool) -> None:
+    circuit = Circuit("designated", name, 2.0)
+    circuit.failed(10.0)
+    assert not circuit.runs_alone(11.9)
+    assert circuit.runs_alone(12.0) == chosen
+    circuit.answered()
+    assert not circuit.runs_alone(13.0)
 
 
 @every_design
