@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from bench.errors import BenchError, Exit
+from bench.live import cli as by_hand
 
 app = typer.Typer(
     name="coordbench",
@@ -305,6 +306,16 @@ def clean() -> None:
     removed = clean_leftovers()
     for line in removed or ["nothing was left behind"]:
         print(line)
+
+
+app.command(
+    epilog=_examples(
+        "coordbench up -n 5 --strategy redis-lock",
+        "coordbench up --strategy quartz -m 3 --for 10m",
+    )
+)(by_hand.up)
+app.command(epilog=_examples("coordbench down"))(by_hand.down)
+app.add_typer(by_hand.chaos)
 
 
 def _names(text: str) -> list[str]:

@@ -176,13 +176,13 @@ def check_settings(settings: Settings) -> Settings:
     for name in (*settings.scenarios, *(settings.minute_scenarios or ())):
         scenario(name)
     for size in (*settings.sizes, *settings.fault_sizes, *(settings.minute_sizes or ())):
-        _within("N (instances)", size.instances, 1, MAX_INSTANCES)
-        _within("M (jobs)", size.jobs, 1, MAX_JOBS)
+        within("N (instances)", size.instances, 1, MAX_INSTANCES)
+        within("M (jobs)", size.jobs, 1, MAX_JOBS)
     if settings.workload:
         load_workload(Path(settings.workload))
-    _within("k (trials)", settings.trials, 1, 1000)
-    _within("the period", settings.period_s, SHORTEST_PERIOD_MS / 1000, 86_400, "s")
-    _within("the lease", settings.lease_s, 0.5, 3600, "s")
+    within("k (trials)", settings.trials, 1, 1000)
+    within("the period", settings.period_s, SHORTEST_PERIOD_MS / 1000, 86_400, "s")
+    within("the lease", settings.lease_s, 0.5, 3600, "s")
     return settings
 
 
@@ -280,6 +280,7 @@ def _sizes_of(one: Design, scenario_name: str, settings: Settings) -> tuple[Size
     return sizes
 
 
-def _within(what: str, value: float, low: float, high: float, unit: str = "") -> None:
+def within(what: str, value: float, low: float, high: float, unit: str = "") -> None:
+    """Raise BadArguments unless low <= value <= high."""
     if not low <= value <= high:
         raise BadArguments(f"{what} is {value:g}{unit}: expected {low:g} to {high:g}{unit}")
