@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from bench.errors import BenchError, Exit
+from bench.errors import BadArguments, BenchError, Exit
 from bench.live import cli as by_hand
 
 app = typer.Typer(
@@ -271,6 +271,33 @@ def list_(
 
 
 @app.command(
+    "map",
+    epilog=_examples(
+        "coordbench map ttl-pause --strategy redis-lock",
+        "coordbench map delay-renew --strategy etcd-election --rows 2,3 --trials 5",
+        "coordbench map --resume results/latest",
+    ),
+)
+def map_(
+    name: Annotated[str, typer.Argument(help="ttl-pause, skew-lease or delay-renew")] = "ttl-pause",
+    strategy: Annotated[str, typer.Option(help="a strategy's name")] = "redis-lock",
+    rows: Annotated[str, typer.Option(help="values of the y axis, in seconds")] = "",
+    points: Annotated[int, typer.Option(help="first look at a row")] = 5,
+    trials: Annotated[int, typer.Option(help="trials where the verdict changes")] = 3,
+    seed: Annotated[int, typer.Option(help="fixes fault times, targets, jitter")] = 1,
+    out: Annotated[Path, typer.Option(help="where results go")] = Path("results"),
+    resume: Annotated[Path | None, typer.Option(help="go on with an interrupted one")] = None,
+    picture: Annotated[Path | None, typer.Option(help="a further copy, .png or .svg")] = None,
+) -> None:
+    """Survey a plane of two times: where do duplicates begin? As a table and as a picture."""
+    from bench.maps.command import run_map
+
+    values = [_number(text) for text in _names(rows)]
+    code = run_map(name, strategy, values, points, trials, seed, out, resume, picture)
+    raise typer.Exit(code)
+
+
+@app.command(
     epilog=_examples(
         "coordbench oracle",
         "coordbench oracle --mutants renew-dropped,begin-always-true --healthy 0",
@@ -320,6 +347,13 @@ app.add_typer(by_hand.chaos)
 
 def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise BadArguments(f"{text!r} is no number of seconds") from None
 
 
 def main() -> None:

@@ -36,6 +36,7 @@ class Bench:
     """One bench: what is to be run, where it is saved, who is told.
 
     Without `costs`, figures of cost are not wanted, and no trial needs to run alone for them.
+    `abreast` is how many trials a server takes at once, where nobody reads its counters.
     """
 
     plans: Sequence[Plan]
@@ -43,6 +44,7 @@ class Bench:
     progress: Progress
     providers: Mapping[str, str] = field(default_factory=dict)
     costs: bool = True
+    abreast: int = 1
     registration: Registration = field(default_factory=Registration)
     servers: dict[ServiceKey, Service] = field(default_factory=dict)
     not_run: dict[str, str] = field(default_factory=dict)  # service -> why
@@ -135,7 +137,7 @@ class Bench:
         return key if key in self.servers else (key[0], "")
 
     async def _run_lane(self, plans: Sequence[Plan]) -> None:
-        for crowd in crowds(plans):
+        for crowd in crowds(plans, self.abreast):
             for service in self._services(crowd[0]).values():
                 if isinstance(service, HasTiming):
                     await service.retime(crowd[0].timing, len(crowd))
@@ -189,7 +191,7 @@ class Bench:
     def _left_s(self) -> float:
         alone_s = sum(plan.expected_s for plan in self._left if self._alone(plan))
         lanes = self._lanes(self._left).values()
-        return alone_s + max((_takes_s(lane) for lane in lanes), default=0.0)
+        return alone_s + max((_takes_s(lane, self.abreast) for lane in lanes), default=0.0)
 
 
 def _finding(judgement: Judgement) -> Finding:
@@ -209,14 +211,14 @@ def _finding(judgement: Judgement) -> Finding:
     return Finding(status_word, rates, tuple(reasons))
 
 
-def crowds(lane: Sequence[Plan]) -> list[list[Plan]]:
-    """The trials of a lane, in groups that run at once; most groups are of one.
+def crowds(lane: Sequence[Plan], abreast: int = 1) -> list[list[Plan]]:
+    """The trials of a lane, in groups of up to `abreast` that run at once; most are of one.
 
-    A group has one timing, and no more nodes and jobs than its platform can take.
+    A group has one timing. On a platform it may be larger: as many nodes and jobs as that takes.
     """
     groups: list[list[Plan]] = []
     for plan in lane:
-        group = next((one for one in groups if _has_room(one, plan)), None)
+        group = next((one for one in groups if _has_room(one, plan, abreast)), None)
         if group is None:
             groups.append([plan])
         else:
@@ -224,17 +226,19 @@ def crowds(lane: Sequence[Plan]) -> list[list[Plan]]:
     return groups
 
 
-def _has_room(group: Sequence[Plan], plan: Plan) -> bool:
+def _has_room(group: Sequence[Plan], plan: Plan, abreast: int) -> bool:
     together = [*group, plan]
-    if any(one.runs != "at-once" or one.timing != plan.timing for one in together):
+    if any(one.timing != plan.timing for one in group):
         return False
+    if any(one.runs != "at-once" for one in together):
+        return len(together) <= abreast
     nodes = sum(one.instances for one in together)
     jobs = sum(len(one.workload.jobs) for one in together)
     return nodes <= MOST_NODES and jobs <= MOST_JOBS
 
 
-def _takes_s(lane: Sequence[Plan]) -> float:
-    return sum(max(plan.expected_s for plan in crowd) for crowd in crowds(lane))
+def _takes_s(lane: Sequence[Plan], abreast: int) -> float:
+    return sum(max(plan.expected_s for plan in crowd) for crowd in crowds(lane, abreast))
 
 
 def _service_keys(plan: Plan) -> list[ServiceKey]:
