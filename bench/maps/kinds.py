@@ -46,7 +46,7 @@ class Kind:
     usual: tuple[float, ...]
 
     def rows(self, design: Design) -> tuple[float, ...]:
-        """The values of y where none are asked for; etcd's leases are of 2 s at the least, whole."""
+        """The values of y where none are asked for; etcd's leases are whole, from 2 s on."""
         whole = "etcd" in design.services and self.y_axis.startswith("lease")
         return (2.0, 3.0, 4.0) if whole else self.usual
 
