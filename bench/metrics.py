@@ -226,8 +226,12 @@ def _took_over(columns: Columns, fault: Fault, jobs: Bools) -> tuple[float | Non
     codes = [code for code, name in enumerate(calls.actions) if name in TAKES_OVER]
     noticed = np.isin(calls.action, codes) & (calls.instance != fault.instance)
     noticed &= calls.t > fault.t
-    signs = np.concatenate([granted, lost, calls.t[noticed]])
-    return _since(fault, signs), _since(fault, granted)
+    steps = columns.platform
+    given_up = steps.lost & (steps.instance == fault.instance) & (steps.t > fault.t)
+    bound = steps.bound & np.append(jobs, False)[steps.job] & (steps.instance != fault.instance)
+    owner = np.concatenate([granted, steps.t[bound & (steps.t > fault.t)]])
+    signs = np.concatenate([owner, lost, calls.t[noticed], steps.t[given_up]])
+    return _since(fault, signs), _since(fault, owner)
 
 
 def _recovery_s(columns: Columns, fault: Fault, held: Ints) -> float | None:

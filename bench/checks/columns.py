@@ -127,6 +127,17 @@ class Ownership:
 
 
 @dataclass(frozen=True)
+class PlatformSteps:
+    """Where a platform decides: an instance was `lost` to it, or `bound` to a job (-1: to none)."""
+
+    t: Floats = field(default_factory=lambda: np.empty(0))
+    instance: Codes = field(default_factory=lambda: np.empty(0, np.int32))
+    job: Codes = field(default_factory=lambda: np.empty(0, np.int32))
+    lost: Bools = field(default_factory=lambda: np.empty(0, np.bool_))
+    bound: Bools = field(default_factory=lambda: np.empty(0, np.bool_))
+
+
+@dataclass(frozen=True)
 class Fault:
     """A fault as it was injected (between `asked_s` and `t`) and healed (`heal_s`, None: never).
 
@@ -193,6 +204,7 @@ class Columns:
     foreign_releases: int = 0
     lags_s: Floats = field(default_factory=lambda: np.empty(0))
     lags_t: Floats = field(default_factory=lambda: np.empty(0))
+    platform: PlatformSteps = field(default_factory=PlatformSteps)
 
     def phase_s(self, name: str) -> float | None:
         """When the trial entered the phase; None if it never did."""

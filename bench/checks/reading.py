@@ -40,6 +40,7 @@ from bench.checks.columns import (
     Ints,
     Jobs,
     Ownership,
+    PlatformSteps,
     Runs,
     Skips,
 )
@@ -85,6 +86,7 @@ class _Reader:
             effects=self._effects(),
             calls=self._calls(),
             ownership=self._ownership(),
+            platform=self._platform(),
             faults=self._faults(run_rows),
             ready=tuple(
                 zip(
@@ -261,6 +263,17 @@ class _Reader:
             subject=subject[order],
             leader=np.concatenate(leads)[order],
             what=np.concatenate(what)[order],
+        )
+
+    def _platform(self) -> PlatformSteps:
+        steps = self.coded("platform", "what", {"node-not-ready": 0, "pod-bound": 1})
+        jobs = {name: code for code, name in enumerate(self.job_names)}
+        return PlatformSteps(
+            t=self.floats("platform", "t"),
+            instance=self.instance_codes("platform"),
+            job=self._encoded("platform", "job", jobs),
+            lost=steps == 0,
+            bound=steps == 1,
         )
 
     def _faults(self, run_rows: dict[str, int]) -> tuple[Fault, ...]:

@@ -3,7 +3,7 @@
 import pytest
 from written_histories import Story, at, ms
 
-from bench.events import Counters
+from bench.events import Counters, Platform
 from bench.metrics import Metrics, measure
 from strategies.interface import Bounds
 from strategies.notes import Coordinated, Granted, Lost
@@ -198,3 +198,21 @@ class TestCosts:
         assert metrics.ops_per_fire is None
         assert metrics.cpu_ms_per_fire is None
         assert metrics.lag_p99_ms is None
+
+
+def test_a_platform_s_failover_has_the_parts_that_it_tells():
+    story = Story(until=200.0).job(period_s=60.0).due(60.0).run(60.0, 60.1)
+    story.fault(61.0, target="holder", run="i1:1", job="report").died(61.01)
+    for t, what, node, job in (
+        (60.05, "pod-bound", "i1", "report"),
+        (63.0, "node-not-ready", "i1", ""),
+        (70.0, "pod-bound", "i2", "other"),
+        (72.9, "pod-bound", "i2", "report"),
+    ):
+        step = Platform(what=what, subject=node, job=job, instance=node)
+        step.t = at(t)
+        story.add(step)
+    story.run(60.0, 73.0, 76.0, instance="i2")
+    [fault] = measure(story.columns(), story.judged(15.0), Bounds(15.0, 15.0)).faults
+    assert (fault.detected_s, fault.owner_s) == pytest.approx((2.0, 11.9))
+    assert (fault.failover_s, fault.recovery_s) == pytest.approx((12.0, 12.0))
