@@ -106,8 +106,8 @@ FAILURES: Sequence[Column] = (
     ("miss", 5, _count("missed_fires")),
     ("intr", 5, _count("interrupted_fires")),
     ("stale", 6, _count("stale_effects")),
-    ("failover", 9, _pair("failover_p50_s", "failover_max_s")),
-    ("recovery", 9, _pair("recovery_p50_s", "recovery_max_s")),
+    ("failover", 10, _pair("failover_p50_s", "failover_max_s")),
+    ("recovery", 10, _pair("recovery_p50_s", "recovery_max_s")),
 )
 COSTS: Sequence[Column] = (
     ("winner ms", 12, _pair("overhead_p50_ms", "overhead_p99_ms")),
