@@ -16,7 +16,7 @@ from bench import grain
 from bench.errors import BadArguments
 from bench.links import LinkKind
 from bench.scenario import lease_of
-from bench.scenarios import scenario
+from bench.scenarios import SCENARIOS, scenario
 from bench.trial import Plan
 from bench.workload import Workload, default_workload, load_workload, period_for
 from strategies.catalogue import UnknownStrategy, design, designs
@@ -43,12 +43,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     a TOML file that replaces the default jobs; M is then what the file says. With `parts` the
     bench is the union of theirs: each is these settings with its own fields instead. Strategies
     whose platform ticks in minutes run under `minute_scenarios` and at `minute_sizes` only, where
-    these are named.
+    these are named. `rare_scenarios` are run beside the others, at the first fault size and in
+    `rare_trials` trials. Variants run them once, and everything at `variant_sizes` only, where
+    these are given; where a platform ticks in minutes, references run them once, variants never.
     """
 
     profile: str = "quick"
     strategies: list[str] = []
     scenarios: list[str] = []
+    rare_scenarios: list[str] = []
+    rare_trials: int = 2
+    variant_sizes: tuple[Size, ...] | None = None
     minute_scenarios: list[str] | None = None
     minute_sizes: tuple[Size, ...] | None = None
     sizes: tuple[Size, ...] = (Size(3, 10),)
@@ -77,6 +82,8 @@ QUICK_STRATEGIES = [
     "cronjob",
 ]
 
+FULL_SCENARIOS = ["steady", "crash", "pause", "partition"]  # at all sizes, in all trials
+
 PROFILES = {
     "quick": Settings(
         strategies=QUICK_STRATEGIES,
@@ -85,9 +92,11 @@ PROFILES = {
     ),
     "full": Settings(
         profile="full",
-        scenarios=["steady", "crash", "pause", "partition"],  # all of them would take 9 hours
+        scenarios=FULL_SCENARIOS,
+        rare_scenarios=[name for name in SCENARIOS if name not in FULL_SCENARIOS],
         sizes=tuple(Size(n, m) for n in (1, 3, 10, 30) for m in (10, 100, 1000)),
         fault_sizes=(Size(3, 10), Size(10, 10)),
+        variant_sizes=(Size(3, 10),),
         minute_sizes=(Size(3, 10),),
         trials=5,
     ),
@@ -136,13 +145,13 @@ def settings_from(
     if strategies:
         changes = {"controls": False, **changes, "strategies": strategies}
     if scenarios:
-        changes |= {"scenarios": scenarios, "minute_scenarios": None}
+        changes |= {"scenarios": scenarios, "minute_scenarios": None, "rare_scenarios": []}
     if instances is not None or jobs is not None:
         for kind in ("sizes", "fault_sizes"):
             first: Size = getattr(settings, kind)[0]
             n = first.instances if instances is None else instances
             changes[kind] = (Size(n, first.jobs if jobs is None else jobs),)
-        changes["minute_sizes"] = None
+        changes |= {"minute_sizes": None, "variant_sizes": None}
     try:
         merged = msgspec.convert(
             {**msgspec.structs.asdict(settings), **changes}, Settings, from_attributes=True
@@ -173,14 +182,17 @@ def check_settings(settings: Settings) -> Settings:
     )
     for name in settings.strategies:
         known_design(name)
-    for name in (*settings.scenarios, *(settings.minute_scenarios or ())):
+    further = (*settings.rare_scenarios, *(settings.minute_scenarios or ()))
+    for name in (*settings.scenarios, *further):
         scenario(name)
-    for size in (*settings.sizes, *settings.fault_sizes, *(settings.minute_sizes or ())):
+    others = (*(settings.variant_sizes or ()), *(settings.minute_sizes or ()))
+    for size in (*settings.sizes, *settings.fault_sizes, *others):
         within("N (instances)", size.instances, 1, MAX_INSTANCES)
         within("M (jobs)", size.jobs, 1, MAX_JOBS)
     if settings.workload:
         load_workload(Path(settings.workload))
     within("k (trials)", settings.trials, 1, 1000)
+    within("k (rare_trials)", settings.rare_trials, 1, 1000)
     within("the period", settings.period_s, SHORTEST_PERIOD_MS / 1000, 86_400, "s")
     within("the lease", settings.lease_s, 0.5, 3600, "s")
     return settings
@@ -202,8 +214,14 @@ def plans(settings: Settings) -> Iterator[Plan]:
         yield from {(one.record().cell, one.k): one for one in asked}.values()
         return
     for name, scenario_name, size in cells(settings):
-        for k in range(1, settings.trials + 1):
+        for k in range(1, _trials(settings, design(name), scenario_name) + 1):
             yield plan(settings, name, scenario_name, size, k)
+
+
+def _trials(settings: Settings, one: Design, scenario_name: str) -> int:
+    if scenario_name not in settings.rare_scenarios:
+        return settings.trials
+    return 1 if one.grain_s or one.kind == "variant" else settings.rare_trials
 
 
 def _part(settings: Settings, part: dict[str, Any]) -> Settings:
@@ -264,16 +282,21 @@ def _control_cells(settings: Settings) -> Iterator[tuple[str, str, Size]]:
 def _scenarios_of(one: Design, settings: Settings) -> list[str]:
     if one.grain_s and settings.minute_scenarios is not None:
         return [name for name in settings.scenarios if name in settings.minute_scenarios]
+    asked = [*settings.scenarios, *settings.rare_scenarios]
     if one.kind != "control":
-        return settings.scenarios
+        return settings.scenarios if one.grain_s and one.kind == "variant" else asked
     breaking = {breaks.scenario for breaks in one.breaks} | {"steady"}
-    return [name for name in settings.scenarios if name in breaking]
+    return [name for name in asked if name in breaking]
 
 
 def _sizes_of(one: Design, scenario_name: str, settings: Settings) -> tuple[Size, ...]:
     if one.grain_s and settings.minute_sizes is not None:
         return settings.minute_sizes
+    if one.kind == "variant" and settings.variant_sizes is not None:
+        return settings.variant_sizes
     sizes = settings.sizes if scenario_name == "steady" else settings.fault_sizes
+    if scenario_name in settings.rare_scenarios:
+        sizes = sizes[:1]
     # A control at N = 1 cannot break: there is nobody to collide with.
     if one.kind == "control":
         return tuple(size for size in sizes if size.instances > 1) or (Size(3, 10),)

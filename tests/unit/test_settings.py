@@ -1,10 +1,13 @@
 """What a bench was asked to do, and the trials that follow from it."""
 
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from bench.errors import BadArguments
+from bench.runner import Bench
+from bench.scenarios import SCENARIOS
 from bench.settings import QUICK_STRATEGIES, Settings, Size, cells, check_settings, plans, profile
 from bench.settings import settings_from as settings_from_options
 from strategies.model import Every
@@ -34,7 +37,7 @@ def test_the_quick_profile_has_a_platform_of_minutes_in_two_scenarios_only() -> 
     asked_for = settings_from_options("quick", strategies=["cronjob"], scenarios=["pause"])
     assert under(asked_for) == ["pause"]
     full = check_settings(profile("full"))
-    assert set(under(full)) == set(full.scenarios)
+    assert set(under(full)) == {*full.scenarios, *full.rare_scenarios}
     sizes = {size for name, _, size in cells(full) if name == "cronjob"}
     assert sizes == {Size(3, 10)}
 
@@ -76,6 +79,30 @@ def test_the_full_profile_sweeps_the_sizes_in_steady_only() -> None:
     crash = {size for name, one, size in cells(full) if name == "quartz" and one == "crash"}
     assert len(steady) == 12
     assert crash == {Size(3, 10), Size(10, 10)}
+
+
+def test_the_full_profile_runs_every_scenario_the_rarer_ones_small_and_seldom() -> None:
+    full = check_settings(profile("full"))
+    asked = [one for one in cells(full) if one[0] == "redis-lock"]
+    assert {scenario for _, scenario, _ in asked} == set(SCENARIOS)
+    assert [size for _, scenario, size in asked if scenario == "reset"] == [Size(3, 10)]
+    many = Counter((one.design.name, one.scenario.name) for one in plans(full))
+    assert many["redis-lock", "crash"] == 2 * 5
+    assert many["redis-lock", "reset"] == 2
+    assert many["redis-lock-hold", "crash"] == 5  # a variant
+    assert many["redis-lock-hold", "reset"] == many["cronjob", "burst"] == 1
+
+
+def test_the_full_profile_is_expected_to_take_less_than_six_hours() -> None:
+    bench = Bench(list(plans(check_settings(profile("full")))), None, None, registration=None)  # type: ignore[arg-type]
+    bench._left = [one for one in bench.plans if one.why_not is None]
+    assert 3 * 3600 < bench._left_s() < 6 * 3600
+
+
+def test_scenarios_that_are_asked_for_replace_the_rarer_ones_too() -> None:
+    asked = settings_from_options("full", strategies=["quartz"], scenarios=["reset"])
+    assert {one.scenario.name for one in plans(asked)} == {"reset"}
+    assert sum(1 for _ in plans(asked)) == 2 * 5
 
 
 def test_a_control_is_never_run_alone() -> None:
