@@ -10,7 +10,8 @@ POD_IMAGE := $(or $(COORDBENCH_KUBERNETES_IMAGE),coordbench-pod:1)
 WITH_ENV = set -a; if [ -f .env ]; then . ./.env; fi; set +a;
 
 .DEFAULT_GOAL := help
-.PHONY: help bench bench-full claims test test-fast lint format benchmark oracle up down image clean requirements doctor
+.PHONY: help bench bench-full claims notebooks notebooks-run notebooks-check publish test test-fast lint \
+        format benchmark oracle up down image clean requirements doctor
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/\1|\2/' | \
@@ -24,6 +25,23 @@ bench-full: $(VENV)/bench.stamp  ## measure all sizes and strategies; says befor
 
 claims: $(VENV)/bench.stamp  ## measure what the common guides state; resumes where it stopped
 	@$(BIN)/coordbench claims --run $(ARGS)
+
+notebooks: $(VENV)/notebooks.stamp  ## open the notebooks in JupyterLab, at the first
+	@$(BIN)/jupyter lab --ServerApp.ip=127.0.0.1 $(ARGS) \
+	  --LabApp.default_url="/lab/tree/$$(ls notebooks/01-*.ipynb)"
+
+notebooks-run: $(VENV)/notebooks.stamp  ## execute them on the published set, and keep the outputs
+	@$(BIN)/python -m bench.notebooks run $(ARGS)
+
+notebooks-check: $(VENV)/notebooks.stamp  ## are the outputs kept what the published set gives?
+	@$(BIN)/python -m bench.notebooks check $(ARGS)
+
+FROM ?= results/latest
+publish: $(VENV)/notebooks.stamp  ## make FROM=results/... the published set, and the notebooks anew
+	@rm -rf published/.new && $(BIN)/coordbench publish $(FROM) --to published/.new
+	@rm -rf published/2* && mv published/.new \
+	  published/$$(basename $$(realpath $(lastword $(FROM))) | sed -E 's/^(.{4})(..)(..).*/\1-\2-\3/')
+	@COORDBENCH_RESULTS= $(BIN)/python -m bench.notebooks run
 
 test: $(VENV)/dev.stamp  ## all tests, with real servers
 	@$(BIN)/python -m pytest $(ARGS)

@@ -3,6 +3,7 @@
 The columns are documented in docs/results.md. A frame without rows still has its columns.
 """
 
+import os
 from collections.abc import Iterable, Sequence
 from html import escape
 from pathlib import Path
@@ -77,7 +78,7 @@ def trial_columns(name: str, one: Judgement) -> dict[str, Any]:
 
 def as_html(what: Contents) -> str:
     """What this directory is, as a notebook shows it: origin, what is missing, status of cells."""
-    said = "".join(f"<p><b>{escape(line)}</b></p>" for line in state(what))
+    said = "".join(f"<p><b>{escape(line)}</b></p>" for line in state(what, _from_here(what)))
     return (
         f"<h4>{escape(what.results.path.resolve().name)}</h4><p>{escape(origin(what))}</p>{said}"
         + _grid(what.matrix)
@@ -86,7 +87,7 @@ def as_html(what: Contents) -> str:
 
 def as_text(what: Contents) -> str:
     """The same without the grid, for a terminal."""
-    lines = [f"{what.results.path.resolve().name}: {origin(what)}", *state(what)]
+    lines = [f"{what.results.path.resolve().name}: {origin(what)}", *state(what, _from_here(what))]
     return "\n".join(lines)
 
 
@@ -103,6 +104,11 @@ def origin(what: Contents) -> str:
     if commit := (what.environment.get("git") or {}).get("commit"):
         said.append(f"commit {commit[:12]}")
     return "; ".join(said)
+
+
+def _from_here(what: Contents) -> Path:
+    """The directory as a notebook calls it: its outputs tell nobody where a repository lies."""
+    return Path(os.path.relpath(what.results.path))
 
 
 def _grid(matrix: Sequence[Row]) -> str:

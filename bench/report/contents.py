@@ -100,9 +100,12 @@ def contents(results: Results) -> Contents:
     )
 
 
-def state(what: Contents) -> list[str]:
-    """What a reader must know before trusting the page: nothing there, or not everything."""
-    path, said = what.results.path, []
+def state(what: Contents, path: Path | None = None) -> list[str]:
+    """What a reader must know before trusting the page: nothing there, or not everything.
+
+    `path` is how the directory is called there.
+    """
+    path, said = path or what.results.path, []
     kept = len(what.trials)
     if not kept:
         said.append(f"No trial has ended yet. To go on: coordbench bench --resume {path}")
