@@ -80,12 +80,13 @@ def use() -> None:
 def look(strategy: str) -> Look:
     """The look of a strategy: its family's hue, and by its place in the family the rest."""
     group, place = _place(strategy)
+    turn = place // len(_SHADES)  # a sixth of a family has the first's shade, and another marker
     shade = _SHADES[place % len(_SHADES)]
     return Look(
         colour=_shaded(FAMILIES[group], shade),
         text=_shaded(FAMILIES[group], min(shade, 0.0)),
-        marker=_MARKERS[place % len(_MARKERS)],
-        line=_LINES[place % len(_LINES)],
+        marker=_MARKERS[(place + turn) % len(_MARKERS)],
+        line=_LINES[(place + 2 * turn) % len(_LINES)],
     )
 
 
