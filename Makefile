@@ -10,7 +10,7 @@ POD_IMAGE := $(or $(COORDBENCH_KUBERNETES_IMAGE),coordbench-pod:1)
 WITH_ENV = set -a; if [ -f .env ]; then . ./.env; fi; set +a;
 
 .DEFAULT_GOAL := help
-.PHONY: help bench bench-full claims notebooks notebooks-run notebooks-check publish test test-fast lint \
+.PHONY: help bench bench-full notebooks notebooks-run notebooks-check publish test test-fast lint \
         format benchmark oracle up down image clean requirements doctor
 
 help:  ## this list
@@ -23,6 +23,7 @@ bench: $(VENV)/bench.stamp  ## measure (quick profile), print the matrix, say wh
 bench-full: $(VENV)/bench.stamp  ## measure all sizes and strategies; says beforehand how long
 	@$(WITH_ENV) $(BIN)/coordbench bench --profile full $(ARGS)
 
+.PHONY: claims pages
 claims: $(VENV)/bench.stamp  ## measure what the common guides state; resumes where it stopped
 	@$(BIN)/coordbench claims --run $(ARGS)
 

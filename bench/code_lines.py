@@ -61,6 +61,7 @@ def _counts(module: str, family: str) -> bool:
     )
 
 
+@functools.cache
 def _imports(path: Path) -> set[str]:
     tree = ast.parse(path.read_text())
     return {
@@ -77,6 +78,7 @@ def _path(module: str) -> Path | None:
     return Path(spec.origin) if spec and spec.origin else None
 
 
+@functools.cache
 def _python_lines(path: Path) -> int:
     return source_lines(path.read_text())
 

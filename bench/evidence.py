@@ -4,6 +4,7 @@ The claims and the adviser argue from result sets. This module finds the cell th
 needs, says in words which one it is, and names the command that measures one that is missing.
 """
 
+import functools
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,6 +20,7 @@ from bench.metrics import Metrics
 from bench.record import Cell
 from bench.stats import spread
 
+REPOSITORY = Path(__file__).resolve().parent.parent
 MEASURED = ("ok", "broken", "declared")  # a row of another status holds no figures to argue from
 EXPERIMENTS = "experiments"  # beside the trials of `coordbench claims --run`
 
@@ -65,15 +67,8 @@ class Evidence:
         self, strategy: str, scenario: str = "steady", timing: str | None = "equal"
     ) -> list[Row]:
         """The measured rows of a strategy, smallest first; `timing` None for all profiles."""
-        found = [
-            row
-            for row in self.rows
-            if (row.strategy, row.scenario) == (strategy, scenario)
-            and timing in (None, row.timing)
-            and row.status in MEASURED
-            and row.fires
-        ]
-        return sorted(found, key=lambda row: (row.timing, row.instances, row.jobs))
+        found = self._by_name.get((strategy, scenario), [])
+        return [row for row in found if timing in (None, row.timing)]
 
     def nearest(
         self,
@@ -99,6 +94,14 @@ class Evidence:
     def experiment(self, name: str) -> Mapping[str, Any] | None:
         """What a small experiment of `coordbench claims --run` found; None if it has not run."""
         return self.experiments.get(name)
+
+    @functools.cached_property
+    def _by_name(self) -> Mapping[tuple[str, str], list[Row]]:
+        found: defaultdict[tuple[str, str], list[Row]] = defaultdict(list)
+        for row in sorted(self.rows, key=lambda row: (row.timing, row.instances, row.jobs)):
+            if row.status in MEASURED and row.fires:
+                found[row.strategy, row.scenario].append(row)
+        return found
 
     def _interval(self, row: Row, column: str) -> tuple[float | None, float | None]:
         if column in _BOUNDS:
@@ -130,7 +133,7 @@ def read_evidence(paths: Iterable[Path]) -> Evidence:
                 metrics[one.record.cell].append(one.metrics)
         for file in sorted((path / EXPERIMENTS).glob("*.json")):
             experiments.setdefault(file.stem, _read(file))
-        sources.append(str(path))
+        sources.append(_shown(path))
     return Evidence(list(rows.values()), dict(metrics), experiments, tuple(sources))
 
 
@@ -190,6 +193,12 @@ def _written_rows(path: Path) -> list[Row]:
         return []
     except msgspec.MsgspecError as error:
         raise InvalidResults(f"{file}: {error}") from error
+
+
+def _shown(path: Path) -> str:
+    """A directory as it is cited: from the repository's root, never by the machine's own paths."""
+    whole = path.resolve()
+    return str(whole.relative_to(REPOSITORY)) if whole.is_relative_to(REPOSITORY) else whole.name
 
 
 def _read(file: Path) -> Mapping[str, Any]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.errors import BadArguments, InvalidResults
+from bench.evidence import EXPERIMENTS
 from bench.matrix import NotRun
 from bench.results import Results
 
@@ -31,6 +32,7 @@ def publish(sources: Sequence[Path], target: Path) -> Results:
     for one in opened:
         for place in one.trial_places():
             _copy(place, target / place.relative_to(one.path))
+        _copy_experiments(one.path / EXPERIMENTS, target / EXPERIMENTS)
     environment = {**opened[-1].environment, "sources": [one.path.resolve().name for one in opened]}
     return Results.adopt(target, _config(opened), environment, _not_run(opened))
 
@@ -40,6 +42,13 @@ def _copy(place: Path, to: Path) -> None:
     for name in KEPT:
         if (place / name).exists():
             shutil.copyfile(place / name, to / name)
+
+
+def _copy_experiments(source: Path, to: Path) -> None:
+    """What `coordbench claims --run` found beside its trials."""
+    for file in sorted(source.glob("*.json")):
+        to.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, to / file.name)
 
 
 def _one_machine(opened: Sequence[Results]) -> None:

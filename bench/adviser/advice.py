@@ -1,6 +1,6 @@
 """From a case and evidence to advice: a ranked list, and what would change it. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -81,7 +81,7 @@ def advise_on(case: Case, evidence: Evidence) -> Advice:
 def rank(case: Case, evidence: Evidence) -> list[Option]:
     """All options, best first; those that cannot be used last; equals by name."""
     weighed = [_weighed(case, Known(one, evidence)) for one in candidates()]
-    weighed.sort(key=lambda one: (bool(one.excluded), -round(one.score, 6), one.design))
+    weighed.sort(key=lambda one: (bool(one.excluded), -one.score, one.design))
     return [msgspec.structs.replace(one, rank=number) for number, one in enumerate(weighed, 1)]
 
 
@@ -97,7 +97,7 @@ def _weighed(case: Case, known: Known) -> Option:
         rank=0,
         design=known.name,
         summary=known.design.summary,
-        score=round(FULL + sum(point.points for point in found), 3),
+        score=_score(found),
         excluded=excluded,
         points=tuple(found),
         estimate=estimate(case, known),
@@ -137,13 +137,20 @@ def _fires(case: Case, factor: float) -> dict[str, Any]:
 def _changes(case: Case, evidence: Evidence, best: str) -> Iterator[Change]:
     for question, other in variations(case):
         varied = msgspec.structs.replace(case, **other)
-        first = min(
-            (_weighed(varied, Known(one, evidence)) for one in candidates()),
-            key=lambda one: (bool(one.excluded), -round(one.score, 6), one.design),
-        )
-        if first.design != best:
+        first = min(_order(varied, Known(one, evidence)) for one in candidates())[-1]
+        if first != best:
             now, value = (_words(getattr(one, question)) for one in (case, varied))
-            yield Change(question=question, now=now, value=value, design=first.design)
+            yield Change(question=question, now=now, value=value, design=first)
+
+
+def _order(case: Case, known: Known) -> tuple[bool, float, str]:
+    """What designs are sorted by: those that can be used, by points, equals by name."""
+    found = points(case, known)
+    return any(point.excludes for point in found), -_score(found), known.name
+
+
+def _score(found: Sequence[Point]) -> float:
+    return round(FULL + sum(point.points for point in found), 3)
 
 
 def _words(value: Any) -> str:

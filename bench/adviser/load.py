@@ -15,6 +15,8 @@ from bench.evidence import Figure, cell_words
 from bench.matrix import Row
 
 LONGEST_LEASE_S = 30.0  # longer ones are not what people run
+POLLS_PER_LEASE, PATIENCE_LEASES = 10, 5.0  # of a lock's waiting losers
+MEASURED_RUN_S = 0.4  # of the bench's jobs
 LATE = 0.01  # share of late or missed fires up to which a measured size counts as carried
 
 
@@ -47,6 +49,7 @@ def demand(known: Known, case: Case) -> Demand | None:
     most_n = max(one.instances for one in rows)
     grown = max(1.0, case.instances / row.instances)
     per_fire = marginal(row) * (grown if known.design.family == "lock" else 1.0)
+    per_fire *= waiting(known, case, row)
     idle = (row.idle_ops_per_s or 0.0) * grown * (row.lease_s or 1.0) / lease_for(known, case)
     cpu = row.cpu_ms_per_fire
     return Demand(
@@ -59,6 +62,19 @@ def demand(known: Known, case: Case) -> Demand | None:
         or case.peak_per_s > max(fires_per_s(one) for one in rows),
         cell=cell_words(row),
     )
+
+
+def waiting(known: Known, case: Case, row: Row) -> float:
+    """How many times the measured operations a lock's waiting losers make per fire.
+
+    They ask every tenth of a lease while the run lasts, five leases at most; the bench's runs last
+    0.4 s, and the case's longest run is taken for all of its runs.
+    """
+    if known.design.family != "lock" or not known.design.promise.recovers:
+        return 1.0
+    measured = MEASURED_RUN_S / (row.lease_s or 2.0)
+    leases = min(case.run_s / lease_for(known, case), PATIENCE_LEASES)
+    return (1 + POLLS_PER_LEASE * leases) / (1 + POLLS_PER_LEASE * measured)
 
 
 def lease_for(known: Known, case: Case) -> float:

@@ -25,7 +25,8 @@ NEW_SERVICE = {"small": 25.0, "medium": 12.0, "large": 5.0}
 HARD_SERVICE = {"kubernetes": 1.5}
 WORTH = {"audit": 15.0, "calendars": 12.0, "dependencies": 8.0, "isolation": 40.0}
 LINES_PER_POINT = {"small": 150.0, "medium": 300.0, "large": 600.0}
-MINUTE_S = 60.0
+# Kubernetes' scalability objectives hold up to 20 changes of pods a second; a run makes two.
+PODS_PER_S = 10.0
 
 
 class Point(msgspec.Struct, frozen=True, kw_only=True):
@@ -149,10 +150,10 @@ def failover(case: Case, known: Known) -> list[Point]:
 
 
 def grain(case: Case, known: Known) -> list[Point]:
-    """CronJob cannot start a job more often than every minute."""
-    if known.design.family != "cronjob" or case.period_s >= MINUTE_S:
+    """A platform that cannot start a job as often as asked (CronJob: every minute)."""
+    if case.period_s >= known.design.grain_s:
         return []
-    said = f"a period of {case.period} is shorter than its grain of one minute"
+    said = f"a period of {case.period} is shorter than its grain of {known.design.grain_s:g} s"
     return [Point(topic="period", points=-100, why=said, rule="grain", excludes=True)]
 
 
@@ -220,6 +221,27 @@ def one_process(case: Case, known: Known) -> list[Point]:
     ]  # fmt: skip
 
 
+def pods(case: Case, known: Known) -> list[Point]:
+    """A pod per fire, against what a cluster is made for."""
+    if known.design.family != "cronjob" or case.peak_per_s <= PODS_PER_S:
+        return []
+    less = min(60.0, 10 + 8 * math.log2(case.peak_per_s / PODS_PER_S))
+    said = f"{case.peak_per_s:.3g} pods/s at the peak; a cluster is made for {PODS_PER_S:g}"
+    return [Point(topic="scale", points=-less, why=said, rule="pods per second")]
+
+
+def overlapping(case: Case, known: Known) -> list[Point]:
+    """A design that lets a job run beside itself even where nothing breaks."""
+    if not known.design.promise.allowed("steady").overlaps:
+        return []
+    longer = case.run_s > case.period_s
+    less = 5.0 + (0.5 * WEIGHT[case.duplicate_cost] if longer else 0.0)
+    said = "a job may run beside itself" + (
+        ", as runs are longer than the period" if longer else ""
+    )
+    return [Point(topic="overlaps", points=-less, why=said, rule="promise")]
+
+
 def punctual(case: Case, known: Known) -> list[Point]:
     """How late runs start, where periods are short."""
     late = latency(known, case)
@@ -236,7 +258,7 @@ def wishes(case: Case, known: Known) -> list[Point]:
     for word, worth in WORTH.items():
         if getattr(case, word):
             has = float(known.features[word])
-            said = f"{word}: {known.features['why']}"
+            said = str(known.features["why"])
             found.append(
                 Point(topic=word, points=-worth * (1 - has), why=said, rule=f"features: {word}")
             )
@@ -285,8 +307,8 @@ def code(case: Case, known: Known) -> list[Point]:
 
 
 RULES: Sequence[Rule] = (
-    grain, duplicates, missed, failover, services, scale, one_process, punctual, wishes,
-    spread_out, tries_again, promises, code,
+    grain, duplicates, overlapping, missed, failover, services, scale, one_process, pods,
+    punctual, wishes, spread_out, tries_again, promises, code,
 )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import date
 
 from bench.adviser.advice import Advice, Option
-from bench.adviser.showing import change_words, headline, source
+from bench.adviser.showing import change_words, headline, signed, source
 
 
 def decision_record(advice: Advice, today: date) -> str:
@@ -68,7 +68,7 @@ def _context(advice: Advice) -> Iterator[str]:
 def _reasons(option: Option) -> Iterator[str]:
     for point in option.points:
         extra = " (extrapolated)" if point.extrapolated else ""
-        yield f"- {point.points:+.1f} {point.topic}: {point.why}{extra} - {source(point)}"
+        yield f"- {signed(point.points)} {point.topic}: {point.why}{extra} - {source(point)}"
 
 
 def _options(advice: Advice) -> Iterator[str]:

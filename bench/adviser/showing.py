@@ -65,10 +65,15 @@ def headline(advice: Advice) -> str:
 
 def reason(point: Point) -> Iterator[str]:
     """One point with what it is tied to."""
-    said = f"{point.points:+6.1f}  {point.topic}: {point.why}"
+    said = f"{signed(point.points):>6}  {point.topic}: {point.why}"
     if point.extrapolated:
         said += " (extrapolated)"
     yield from _wrapped(said + f" [{source(point)}]", "  ", 10)
+
+
+def signed(points: float) -> str:
+    """Points with a sign, and without one for nothing."""
+    return f"{points:+.1f}" if round(points, 1) else "0"
 
 
 def source(point: Point) -> str:

@@ -48,7 +48,8 @@ def show(console: Console, judged: Sequence[Judged]) -> None:
                 console.print(Text(f"        {finding.command}", style="dim"), soft_wrap=True)
     counts = {word: sum(one.verdict == word for one in judged) for word in STYLE}
     said = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
-    console.print(Text(f"\n{len(judged)} claims: {said}"), soft_wrap=True)
+    console.print()
+    _wrapped(console, "", f"{len(judged)} claims: {said}", "")
 
 
 def _wrapped(console: Console, lead: str, text: str, style: str) -> None:
