@@ -5,6 +5,7 @@ from rich.table import Table
 
 from bench.doctor import doctor, fault_rows, link_rows
 from bench.errors import BadArguments, Exit
+from bench.scenario import Scenario
 from bench.scenarios import SCENARIOS
 from bench.services import SERVICES
 from strategies.catalogue import designs
@@ -103,8 +104,24 @@ def _controls() -> Table:
 def _scenarios() -> Table:
     table = _table("scenario", "what it is")
     for one in SCENARIOS.values():
-        table.add_row(one.name, one.summary)
+        table.add_row(one.name, f"{one.summary}\n[dim]{_stress(one)}[/dim]")
     return table
+
+
+def _stress(scenario: Scenario) -> str:
+    """What to expect of a scenario, which controls must break under it, and why it is not run."""
+    told = f"expect: {scenario.expect}"
+    controls = [
+        one.name
+        for one in designs().values()
+        if any(breaks.scenario == scenario.name for breaks in one.breaks)
+    ]
+    if controls:
+        told += f"; must break: {', '.join(controls)}"
+    lacking = (planned.unavailable() for planned in scenario.faults)
+    if why := next((why for why in lacking if why), None):
+        told += f"; not run: {why}"
+    return told
 
 
 def _services() -> Table:

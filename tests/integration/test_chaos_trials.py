@@ -135,3 +135,59 @@ async def test_scaling_out_and_in_again_leaves_as_many_instances_as_before(told:
     [(_, until_s)] = told.down_s
     ended = [event for event in told.of("died") if event["t"] <= until_s]
     assert sorted(event["instance"][:2] for event in ended) == ["i1", "i2", "i3"]
+
+
+@under("service-failover")
+async def test_a_promoted_replica_has_forgotten_the_last_locks(told: Told) -> None:
+    assert told.judgement.verdict.status == "ok", told.judgement.verdict
+    assert told.judgement.verdict.fires["duplicate"]
+    [began] = told.of("fault-began")
+    [(from_s, _)] = told.down_s
+    assert (began["instance"], began["target"]) == ("redis", "service")
+    assert from_s - began["asked_s"] < SERVICE_S
+    assert [event["what"] for event in told.of("platform")] == ["prepared", "ready"]
+
+
+@under("service-failover", "zookeeper-election")
+async def test_when_the_leader_of_an_ensemble_dies_the_others_go_on(told: Told) -> None:
+    assert told.judgement.verdict.status == "ok", told.judgement.verdict
+    [(from_s, until_s)] = told.down_s
+    assert [run for run in told.of("run-started") if from_s < run["t"] < until_s]
+
+
+@under("connection-exhaustion")
+async def test_while_all_connections_are_taken_no_lock_is_granted(told: Told) -> None:
+    assert told.judgement.verdict.status == "ok", told.judgement.verdict
+    [(from_s, until_s)] = told.down_s
+    settled_s = from_s + 0.5  # until then somebody may be quicker than the crowd
+    assert not [one for one in told.of("granted") if settled_s < one["t"] < until_s]
+    assert [one for one in told.of("granted") if one["t"] > until_s]
+
+
+@under("crash-scheduler", "redis-queue")
+async def test_the_scheduler_that_is_struck_published_last(told: Told) -> None:
+    assert told.judgement.verdict.status == "ok", told.judgement.verdict
+    [began] = told.of("fault-began")
+    published = [
+        event
+        for event in told.of("coordinated")
+        if event["action"] == "publish" and event["outcome"] == "ok" and event["t"] <= began["t"]
+    ]
+    assert max(published, key=lambda event: event["t"])["instance"] == began["instance"]
+
+
+@under("relocation")
+async def test_a_relocated_instance_comes_back_under_its_name(told: Told) -> None:
+    assert told.judgement.verdict.status == "ok", told.judgement.verdict
+    [began] = told.of("fault-began")
+    ready = [one for one in told.of("instance-ready") if one["instance"] == began["instance"]]
+    assert len(ready) == 2
+    runs = [one["run"] for one in told.of("run-started") if one["instance"] == began["instance"]]
+    assert any(":2." in run for run in runs)
+
+
+@under("migration")
+async def test_two_strategies_at_once_run_fires_twice(told: Told) -> None:
+    assert told.judgement.verdict.status == "ok", told.judgement.verdict
+    assert told.judgement.verdict.fires["duplicate"]
+    assert len(told.of("instance-ready")) == 6
