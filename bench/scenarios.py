@@ -26,6 +26,7 @@ from chaos.services import (
     ExhaustConnections,
     FailOver,
     KillService,
+    PartServers,
     PauseService,
     RestartService,
     SlowDisk,
@@ -284,6 +285,14 @@ SCENARIOS = {
             "seen the last 0.6 s of writes, the rest of a ZooKeeper ensemble, PostgreSQL anew.",
             _on("service", FailOver(), After(leases=2)),
             expect="locks forgotten while they are held",
+        ),
+        Scenario(
+            "service-partition",
+            "service-lost",
+            "The leader of a ZooKeeper ensemble of three is cut off from both other members, for "
+            "three leases, while clients reach them all. The majority elects another one.",
+            _on("service", PartServers(), After(leases=3)),
+            expect="sessions that move or end",
         ),
         Scenario(
             "connection-exhaustion",

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import ClassVar, Literal, Protocol
 
 from chaos.faults import ActsOn
+from chaos.links import namespaces
 
 LOOK_S = 0.001
 
@@ -143,6 +144,46 @@ class FailOver(_OnServer):
 
     async def heal(self, victim: Replicated) -> None:
         await victim.rejoin()
+
+
+class Parted(Protocol):
+    """What a partition between servers needs of a service of several."""
+
+    name: str
+
+    async def hold_back(self) -> None:
+        """Find out who leads."""
+
+    async def part(self) -> None:
+        """Cut the leader off from all other members, both ways and silently."""
+
+    async def join(self) -> None:
+        """Let all members reach each other again."""
+
+
+@dataclass(frozen=True)
+class PartServers(_OnServer):
+    """The leader is cut off from the majority of its ensemble; clients still reach all members.
+
+    Packets are dropped between the members' network namespaces.
+    """
+
+    kind: ClassVar[str] = "service-partition"
+    on: ClassVar[tuple[str, ...]] = ("zookeeper",)
+    server: ClassVar[str] = "parted"
+
+    def unavailable(self) -> str | None:
+        return namespaces.missing()
+
+    async def prepare(self, victim: Parted) -> None:
+        """Find out who leads before it strikes."""
+        await victim.hold_back()
+
+    async def inject(self, victim: Parted) -> None:
+        await victim.part()
+
+    async def heal(self, victim: Parted) -> None:
+        await victim.join()
 
 
 class Crowded(Protocol):

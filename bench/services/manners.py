@@ -1,6 +1,7 @@
 """Servers that a trial starts for itself, because its fault needs one of a particular manner.
 
 failover         has somebody to take over         (bench.services.replicated)
+parted           has members in networks of their own
 few-connections  has few, so that they run out     (bench.services.crowded)
 false-clock      has a clock that can be stepped   (libfaketime)
 """
@@ -15,7 +16,7 @@ from bench.services.crowded import CrowdedServer, FewPostgres, FewRedis
 from bench.services.embedded import Access, EmbeddedService, Recipe
 from bench.services.postgres import PostgresProbe, PostgresRecipe
 from bench.services.redis import RedisProbe, RedisRecipe
-from bench.services.replicated import RedisPair, Single, ZooKeeperEnsemble
+from bench.services.replicated import RedisPair, Single, SplitEnsemble, ZooKeeperEnsemble
 from bench.services.zookeeper import ZooKeeperRecipe
 from chaos.services import faketime
 
@@ -53,6 +54,8 @@ def own(name: str, manner: str, directory: Path, registration: Registration) -> 
             return RedisPair(directory, registration)
         case "failover", "zookeeper":
             return ZooKeeperEnsemble(directory, registration)
+        case "parted", "zookeeper":
+            return SplitEnsemble(directory, registration)
         case "failover", "postgres":
             server = EmbeddedService(PostgresRecipe(), PostgresProbe(), directory, registration)
             return Single(server)

@@ -14,7 +14,7 @@ import asyncio
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from bench.services.embedded import Access, EmbeddedService, free_ports
 from bench.services.redis import RedisProbe, RedisRecipe
 from bench.services.zookeeper import ZooKeeperProbe, ZooKeeperRecipe
 from chaos.links.client import Relay, RelayedLink
+from chaos.links.namespaces import command_inside
 from chaos.links.traffic import CLEAR, CUT, Traffic
 from chaos.services import runs
 
@@ -172,35 +173,52 @@ class RedisPair:
             raise NoAnswer(f"redis: the replica did not follow within {UP_S:g} s") from None
 
 
-class ZooKeeperMember(ZooKeeperRecipe):
-    """One of several servers that know each other; `ports`: (client, quorum, election) of each."""
+@dataclass(frozen=True)
+class Place:
+    """Where a member of an ensemble is: its address, its ports, and how clients reach it.
 
-    def __init__(
-        self, number: int, ports: Sequence[tuple[int, int, int]], user: str, password: str
-    ) -> None:
+    `network` is a process in the member's network namespace, 0 for the host's own; `door` the port
+    on the host's loopback that leads to its client port.
+    """
+
+    host: str
+    client: int
+    quorum: int
+    election: int
+    door: int
+    network: int = 0
+
+
+class ZooKeeperMember(ZooKeeperRecipe):
+    """One of several servers that know each other."""
+
+    def __init__(self, number: int, places: Sequence[Place], user: str, password: str) -> None:
         self._number = number
-        self._all = ports
+        self._places = places
         self._credentials = (user, password)
 
     async def lay_out(self, access: Access) -> list[str]:
-        command = await super().lay_out(self._placed(access))
+        mine = self._places[self._number]
+        command = await super().lay_out(self._placed(access, mine.client))
         data = access.data / "zookeeper"
         data.mkdir()
         (data / "myid").write_text(f"{self._number + 1}")
-        lines = ["initLimit=25", "syncLimit=10"]
-        for number, (_, quorum, election) in enumerate(self._all, 1):
-            lines.append(f"server.{number}=127.0.0.1:{quorum}:{election}")
-        with (access.data / "zoo.cfg").open("a") as file:
-            file.write("\n".join(lines) + "\n")
+        lines = [f"clientPortAddress={mine.host}", "initLimit=25", "syncLimit=10"]
+        for number, one in enumerate(self._places, 1):
+            lines.append(f"server.{number}={one.host}:{one.quorum}:{one.election}")
+        configuration = access.data / "zoo.cfg"
+        kept = configuration.read_text().replace("clientPortAddress=127.0.0.1\n", "")
+        configuration.write_text(kept + "\n".join(lines) + "\n")
         single = "org.apache.zookeeper.server.ZooKeeperServerMain"
-        return [QUORUM if word == single else word for word in command]
+        words = [QUORUM if word == single else word for word in command]
+        return command_inside(mine.network, words) if mine.network else words
 
     def url(self, access: Access) -> str:
-        return super().url(self._placed(access))
+        return super().url(self._placed(access, self._places[self._number].door))
 
-    def _placed(self, access: Access) -> Access:
+    def _placed(self, access: Access, port: int) -> Access:
         user, password = self._credentials
-        return Access(access.data, (self._all[self._number][0],), user, password)
+        return Access(access.data, (port,), user, password)
 
 
 QUORUM = "org.apache.zookeeper.server.quorum.QuorumPeerMain"
@@ -215,19 +233,11 @@ class ZooKeeperEnsemble:
     durability = "three members, forceSync off: survives a killed member, not a power cut of two"
 
     def __init__(self, directory: Path, registration: Registration) -> None:
-        numbers = free_ports(3 * MEMBERS)
-        ports = [(numbers[3 * n], numbers[3 * n + 1], numbers[3 * n + 2]) for n in range(MEMBERS)]
-        user, password = "coordbench", secrets.token_urlsafe(18)
+        self._directory = directory
+        self._registration = registration
         self._probe = ZooKeeperProbe()
-        self._members = [
-            EmbeddedService(
-                ZooKeeperMember(n, ports, user, password), self._probe,
-                directory / f"member{n + 1}", registration,
-            )
-            for n in range(MEMBERS)
-        ]  # fmt: skip
-        hosts = ",".join(f"127.0.0.1:{client}" for client, _, _ in ports)
-        self.url = f"zookeeper://{user}:{password}@{hosts}"
+        self._members: list[EmbeddedService] = []
+        self.url = ""
         self.version = ""
         self._leader: EmbeddedService | None = None
         self._lost: EmbeddedService | None = None
@@ -238,8 +248,27 @@ class ZooKeeperEnsemble:
         return [pid for member in self._members for pid in member.pids]
 
     async def start(self) -> None:
+        places = await self._places()
+        user, password = "coordbench", secrets.token_urlsafe(18)
+        self._members = [
+            EmbeddedService(
+                ZooKeeperMember(n, places, user, password), self._probe,
+                self._directory / f"member{n + 1}", self._registration,
+            )
+            for n in range(MEMBERS)
+        ]  # fmt: skip
+        hosts = ",".join(f"127.0.0.1:{one.door}" for one in places)
+        self.url = f"zookeeper://{user}:{password}@{hosts}"
         await asyncio.gather(*(member.start() for member in self._members))
         self.version = self._members[0].version
+
+    async def _places(self) -> list[Place]:
+        """Where the members are: side by side on the host's loopback."""
+        ports = free_ports(3 * MEMBERS)
+        return [
+            Place("127.0.0.1", client, quorum, election, door=client)
+            for client, quorum, election in zip(*[iter(ports)] * 3, strict=True)
+        ]
 
     async def stop(self) -> None:
         await asyncio.gather(*(member.stop() for member in self._members))
@@ -293,6 +322,48 @@ class ZooKeeperEnsemble:
                 if await self._probe.mode(member.url) == "leader":
                     return member
         raise NoAnswer("no member leads")
+
+
+class SplitEnsemble(ZooKeeperEnsemble):
+    """Three members, each in a network namespace of its own, so that they can be parted.
+
+    Also a chaos.services.Parted. Clients go on to reach all of them.
+    """
+
+    def __init__(self, directory: Path, registration: Registration) -> None:
+        super().__init__(directory, registration)
+        self._stack = AsyncExitStack()
+        self._relay = Relay(
+            directory / "network.log",
+            on_start=lambda pid: registration.process(pid, "zookeeper network"),
+            namespaces=True,
+        )
+
+    async def _places(self) -> list[Place]:
+        await self._stack.enter_async_context(self._relay)
+        places = []
+        for n in range(MEMBERS):
+            host, network = await self._relay.place(f"member{n + 1}")
+            link = await self._relay.link(f"clients>{n + 1}", host, CLIENTS, inside=True)
+            places.append(Place(host, CLIENTS, CLIENTS + 1, CLIENTS + 2, link.port, network))
+        return places
+
+    async def stop(self) -> None:
+        await super().stop()
+        await self._stack.aclose()
+
+    async def part(self) -> None:
+        """Cut the leader off from both others."""
+        leader = self._leader or await self._leading()
+        names = {member: f"member{n + 1}" for n, member in enumerate(self._members)}
+        others = [name for member, name in names.items() if member is not leader]
+        await self._relay.split([names[leader]], others)
+
+    async def join(self) -> None:
+        await self._relay.split([], [])
+
+
+CLIENTS = 2181  # in a namespace of its own no port is taken
 
 
 async def _dead(server: EmbeddedService) -> asyncio.Task[None]:

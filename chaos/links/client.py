@@ -2,14 +2,24 @@
 
 import asyncio
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
-from chaos.links.protocol import Answer, Look, Open, Redirect, Request, ResetAll, Shape
+from chaos.links.protocol import (
+    Answer,
+    Look,
+    Open,
+    Place,
+    Redirect,
+    Request,
+    ResetAll,
+    Shape,
+    Split,
+)
 from chaos.links.traffic import Carried, Traffic
 
 ANSWER_S = 5.0
@@ -82,9 +92,20 @@ class Relay:
             self._process.kill()  # it holds nothing that could be lost
         await self._process.wait()
 
-    async def link(self, name: str, host: str, port: int, leaf: str = "") -> RelayedLink:
-        """A new link to the server at host:port."""
-        answer = await self.ask(Open(name, host, port, leaf))
+    async def place(self, leaf: str) -> tuple[str, int]:
+        """A network namespace for a server: its own address, and a process inside."""
+        answer = await self.ask(Place(leaf))
+        return answer.address, answer.network
+
+    async def split(self, one: Sequence[str], other: Sequence[str]) -> None:
+        """Let nothing pass between the leaves of two sides; two empty sides join all again."""
+        await self.ask(Split(list(one), list(other)))
+
+    async def link(
+        self, name: str, host: str, port: int, leaf: str = "", *, inside: bool = False
+    ) -> RelayedLink:
+        """A new link to the server at host:port; `inside` a leaf, where that is its own address."""
+        answer = await self.ask(Open(name, host, port, leaf, inside))
         return RelayedLink(name, answer.port, self, answer.address, answer.network)
 
     async def ask(self, request: Request) -> Answer:

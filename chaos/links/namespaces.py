@@ -12,6 +12,7 @@ What a hub cannot do, for want of `netem`, is to delay; that stays with the rela
 
 import ctypes
 import functools
+import itertools
 import json
 import os
 import shutil
@@ -19,6 +20,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,6 +38,7 @@ _RULES = f"""
 add table {TABLE}
 add chain {TABLE} arriving {{ type filter hook input priority 0; }}
 add chain {TABLE} leaving {{ type filter hook output priority 0; }}
+add chain {TABLE} between {{ type filter hook forward priority 0; }}
 """
 
 
@@ -61,12 +64,16 @@ def missing() -> str | None:
 
 @dataclass(frozen=True)
 class Leaf:
-    """One instance's namespace: `pid` is a process inside, `address` the hub as seen from it."""
+    """One instance's or server's namespace: `pid` is a process inside.
+
+    `address` is the hub as seen from it, `own` the leaf as seen from the hub and all other leaves.
+    """
 
     name: str
     pid: int
     interface: str
     address: str
+    own: str
 
 
 class Hub:
@@ -94,8 +101,9 @@ class Hub:
             number = len(self._leaves)
             answer, _ = self._ask({"do": "leaf", "number": number})
             self._leaves[name] = Leaf(
-                name, int(answer["pid"]), _interface(number), _address(number, 1)
-            )
+                name, int(answer["pid"]), _interface(number), _address(number, 1),
+                _address(number, 2),
+            )  # fmt: skip
         return self._leaves[name]
 
     def listener(self, leaf: Leaf) -> socket.socket:
@@ -110,6 +118,22 @@ class Hub:
             f'add rule {TABLE} leaving oifname "{veth}" tcp sport {port} jump in{port}\n'
         )
         return made
+
+    def socket(self) -> socket.socket:
+        """A new socket in the hub, from which every leaf can be reached."""
+        _, descriptor = self._ask({"do": "socket"})
+        assert descriptor is not None
+        return socket.socket(fileno=descriptor)
+
+    def split(self, one: Sequence[str], other: Sequence[str]) -> None:
+        """Nothing passes between these leaves any more; two empty sides join all again."""
+        lines = [f"flush chain {TABLE} between"]
+        for a, b in itertools.product(one, other):
+            here, there = self.leaf(a).interface, self.leaf(b).interface
+            for source, target in ((here, there), (there, here)):
+                rule = f'iifname "{source}" oifname "{target}" counter drop'
+                lines.append(f"add rule {TABLE} between {rule}")
+        self._nft("\n".join(lines) + "\n")
 
     def rule(self, port: int, outbound: Way, inbound: Way) -> None:
         """Let the link on `port` lose what these ways say; what they delay is not done here."""
@@ -156,6 +180,13 @@ def enter(pid: int) -> None:
         _check(_libc.setns(net.fileno(), _NEW_NET), "enter the network namespace")
 
 
+def command_inside(pid: int, command: Sequence[str]) -> list[str]:
+    """The command that runs `command` in the network namespace of `pid`."""
+    ours, theirs = (os.stat(f"/proc/{one}/ns/user").st_ino for one in ("self", pid))
+    user = [] if ours == theirs else [f"--user=/proc/{pid}/ns/user", "--preserve-credentials"]
+    return [str(_program("nsenter")), *user, f"--net=/proc/{pid}/ns/net", *command]
+
+
 def _serve(link: socket.socket, parent: int) -> None:
     """Be the process that holds the hub: obey until the other end closes; never returns."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -183,6 +214,8 @@ def _obey(request: dict[str, Any]) -> tuple[dict[str, Any], list[int]]:
             listener = socket.socket()
             listener.bind((request["on"], 0))
             return {}, [listener.detach()]
+        case "socket":
+            return {}, [socket.socket().detach()]
         case "nft":
             words = [*request["options"], *(TABLE.split() if "chain" in request else [])]
             words += [request["chain"]] if "chain" in request else []
@@ -202,6 +235,7 @@ def _make_hub() -> None:
     _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # a change of rights clears it
     _run("ip", "link", "set", "lo", "up")
     _run("nft", "-f", "-", script=_RULES)
+    Path("/proc/sys/net/ipv4/ip_forward").write_text("1")  # of this namespace only
 
 
 def _make_leaf(number: int) -> int:
@@ -224,6 +258,7 @@ def _make_leaf(number: int) -> int:
         ["link", "set", "lo", "up"],
         ["address", "add", f"{_address(number, 2)}/30", "dev", "up0"],
         ["link", "set", "up0", "up"],
+        ["route", "add", "default", "via", _address(number, 1)],
     ):
         _run(*inside, *words)
     return pid

@@ -15,12 +15,14 @@ class Open(msgspec.Struct, tag="open", frozen=True):
     """Make a route to host:port; answered with where to connect to.
 
     From the network namespace `leaf`, made when it is first named; from the host where it is empty.
+    `inside`: the server is in a leaf too, and host is its own address.
     """
 
     route: str
     host: str
     port: int
     leaf: str = ""
+    inside: bool = False
 
 
 class Shape(msgspec.Struct, tag="shape", frozen=True):
@@ -50,7 +52,20 @@ class Redirect(msgspec.Struct, tag="redirect", frozen=True):
     port: int
 
 
-Request = Open | Shape | ResetAll | Look | Redirect
+class Place(msgspec.Struct, tag="place", frozen=True):
+    """Make the network namespace `leaf`; answered with its own address and a process inside."""
+
+    leaf: str
+
+
+class Split(msgspec.Struct, tag="split", frozen=True):
+    """Let nothing pass between the leaves of two sides; two empty sides join all again."""
+
+    one: list[str]
+    other: list[str]
+
+
+Request = Open | Shape | ResetAll | Look | Redirect | Place | Split
 
 
 class Answer(msgspec.Struct, frozen=True, omit_defaults=True):

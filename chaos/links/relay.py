@@ -28,20 +28,32 @@ from msgspec.structs import replace
 
 from chaos.links.carrying import Lane, Stream, reset, reset_on_close
 from chaos.links.namespaces import Hub
-from chaos.links.protocol import Answer, Look, Open, Redirect, Request, ResetAll, Shape
+from chaos.links.protocol import (
+    Answer,
+    Look,
+    Open,
+    Place,
+    Redirect,
+    Request,
+    ResetAll,
+    Shape,
+    Split,
+)
 from chaos.links.traffic import HEALTHY, Carried, Traffic, Way
 
 LOOPBACK = "127.0.0.1"
 BACKLOG = 128
 PLUG_S = 0.02  # loopback answers a connection at once or, when the queue is full, never
 PLUGS = 8
+NO_HUB = "this relay was started without namespaces"
 _PR_SET_PDEATHSIG = 1
 
 
 class Route:
     """One link: a listening port, and the server behind it.
 
-    `hub` is who drops packets for it, where the listener is in a namespace.
+    `hub` is who drops packets for it, where the listener is in a namespace; `within` is the network
+    that its server is in, where that is not the host's.
     """
 
     def __init__(
@@ -51,6 +63,7 @@ class Route:
         rng: random.Random,
         listener: socket.socket | None = None,
         hub: "Hub | None" = None,
+        within: "Hub | None" = None,
     ) -> None:
         self.server = (host, port)
         self._outbound, self._inbound = Lane(rng), Lane(rng)
@@ -59,6 +72,7 @@ class Route:
         self._plugs: list[socket.socket] = []
         self._plug_addresses: set[tuple[str, int]] = set()
         self._hub = hub
+        self._within = within
         self._listener = listener or _on_loopback()
         self._listener.setblocking(False)
         self._listener.listen(BACKLOG)
@@ -134,7 +148,7 @@ class Route:
             ends.append(client)
             await self._outbound.passable()
             await self._inbound.passable()
-            server_reader, server = await asyncio.open_connection(*self.server)
+            server_reader, server = await self._dial()
             ends.append(server)
             await asyncio.gather(
                 Stream(self._outbound, client_reader, server).carry(),
@@ -150,6 +164,18 @@ class Route:
         for end in ends:
             with suppress(OSError):
                 await end.wait_closed()
+
+    async def _dial(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        if not self._within:
+            return await asyncio.open_connection(*self.server)
+        made = self._within.socket()
+        made.setblocking(False)
+        try:
+            await asyncio.get_running_loop().sock_connect(made, self.server)
+        except BaseException:
+            made.close()
+            raise
+        return await asyncio.open_connection(sock=made)
 
     async def _shut(self) -> None:
         """Take no connections, and have the kernel answer nobody who asks for one."""
@@ -202,17 +228,27 @@ class Relay:
                 return Answer(carried=await self._routes[name].reset())
             case Look(route=name):
                 return Answer(carried=self._routes[name].carried())
+            case Place() | Split():
+                return self._place(request, self._hub) if self._hub else Answer(error=NO_HUB)
             case Redirect(route=name, host=host, port=port):
                 self._routes[name].server = (host, port)
                 return Answer(carried=self._routes[name].carried())
 
+    def _place(self, request: Place | Split, hub: Hub) -> Answer:
+        if isinstance(request, Split):
+            hub.split(request.one, request.other)
+            return Answer()
+        leaf = hub.leaf(request.leaf)
+        return Answer(address=leaf.own, network=leaf.pid)
+
     def _open(self, request: Open) -> Answer:
         server = (request.host, request.port)
-        if not request.leaf:
-            route = self._routes[request.route] = Route(*server, self._rng)
+        if not self._hub and (request.leaf or request.inside):
+            return Answer(error=NO_HUB)
+        within = self._hub if request.inside else None
+        if not self._hub or not request.leaf:
+            route = self._routes[request.route] = Route(*server, self._rng, within=within)
             return Answer(port=route.port, address=LOOPBACK)
-        if not self._hub:
-            return Answer(error="this relay was started without namespaces")
         leaf = self._hub.leaf(request.leaf)
         listener = self._hub.listener(leaf)
         route = self._routes[request.route] = Route(*server, self._rng, listener, self._hub)

@@ -340,9 +340,10 @@ async def test_the_kernel_drops_a_share_of_the_packets_and_counts_them(
 ) -> None:
     reader, writer = await host.connect()
     there = await neighbour.connect()
-    async with injected(Drop(0.5), host):
+    async with injected(Drop(0.2), host):
         while not (await host.links[0].look()).held_bytes:
-            await answers(reader, writer, b"again")
+            writer.write(b"again")
+            await reader.readexactly(5)  # lost packets are sent again
     assert (await neighbour.links[0].look()).held_bytes == 0
     await answers(reader, writer, b"after")
     await answers(*there, b"fine")
@@ -431,3 +432,45 @@ async def test_the_relay_ends_when_nobody_speaks_to_it_any_more(relay: Relay, ho
     await asyncio.to_thread(process.wait, SOON_S)
     with pytest.raises(RelayLost):
         await host.links[0].look()
+
+
+@pytest.mark.parametrize("kind", ["namespaces"], indirect=True)
+async def test_a_split_parts_servers_from_each_other_and_from_nobody_else(relay: Relay) -> None:
+    places = [await relay.place(name) for name in ("a", "b", "c")]
+    insides = [Inside(network) for _, network in places]
+    loop = asyncio.get_running_loop()
+    listeners = []
+    for (address, _), inside in zip(places, insides, strict=True):
+        listener = inside.socket()
+        listener.bind((address, 2181))
+        listener.listen()
+        listeners.append(listener)
+
+    async def reaches(source: int, target: int) -> bool:
+        made = insides[source].socket()
+        try:
+            async with asyncio.timeout(NEVER_S):
+                await loop.sock_connect(made, (places[target][0], 2181))
+        except TimeoutError:
+            return False
+        finally:
+            made.close()
+        return True
+
+    def pairs() -> list[tuple[int, int]]:
+        return [(a, b) for a in range(3) for b in range(3) if a != b]
+
+    assert [await reaches(*pair) for pair in pairs()] == [True] * 6
+    await relay.split(["a"], ["b", "c"])
+    assert [pair for pair in pairs() if await reaches(*pair)] == [(1, 2), (2, 1)]
+    link = await relay.link("clients>a", places[0][0], 2181, inside=True)
+    _, writer = await asyncio.open_connection("127.0.0.1", link.port)
+    connection, _ = await asyncio.wait_for(loop.sock_accept(listeners[0]), SOON_S)
+    connection.close()
+    writer.close()
+    await relay.split([], [])
+    assert [await reaches(*pair) for pair in pairs()] == [True] * 6
+    for listener in listeners:
+        listener.close()
+    for inside in insides:
+        inside.close()

@@ -155,6 +155,14 @@ async def test_when_the_leader_of_an_ensemble_dies_the_others_go_on(told: Told) 
     assert [run for run in told.of("run-started") if from_s < run["t"] < until_s]
 
 
+@under("service-partition", "zookeeper-election")
+async def test_a_leader_without_its_majority_serves_nobody_and_the_others_go_on(told: Told) -> None:
+    assert told.judgement.verdict.status == "ok", told.judgement.verdict
+    [(from_s, until_s)] = told.down_s
+    assert until_s - from_s >= 3.0
+    assert [run for run in told.of("run-started") if from_s + 2.0 < run["t"] < until_s]
+
+
 @under("connection-exhaustion")
 async def test_while_all_connections_are_taken_no_lock_is_granted(told: Told) -> None:
     assert told.judgement.verdict.status == "ok", told.judgement.verdict

@@ -16,8 +16,18 @@ import pytest
 from bench.instance import HostClock
 from chaos.clock import DriftClock, StepClock
 from chaos.faults import injected
+from chaos.links import namespaces
 from chaos.processes import Kill, Pause, Relocate, Terminate
-from chaos.services import KillService, PauseService, RestartService
+from chaos.services import (
+    ExhaustConnections,
+    FailOver,
+    KillService,
+    PartServers,
+    PauseService,
+    RestartService,
+    SlowDisk,
+    StepServiceClock,
+)
 from chaos.squeeze import SqueezeCpu, SqueezeMemory
 
 SOON_S = 5.0
@@ -406,3 +416,65 @@ async def test_an_instance_that_does_not_notice_is_an_error(
     os.kill(clocked.group, signal.SIGSTOP)
     with pytest.raises(TimeoutError):
         await StepClock(1.0).inject(clocked)
+
+
+class Manifold:
+    """A service that can suffer anything, and writes down what."""
+
+    name = "zookeeper"
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+
+    def __getattr__(self, name: str):
+        async def note(*values: float) -> None:
+            self.done.append(" ".join([name, *(f"{value:g}" for value in values)]))
+
+        return note
+
+
+@pytest.mark.parametrize(
+    ("fault", "prepared", "done"),
+    [
+        (FailOver(lag_s=0.0), ["hold_back"], ["fail_over", "rejoin"]),
+        (PartServers(), ["hold_back"], ["part", "join"]),
+        (ExhaustConnections(), ["crowd"], ["drop_clients", "leave"]),
+        (StepServiceClock(1.5), [], ["step 1.5", "step 0"]),
+    ],
+)
+async def test_faults_of_services_of_a_trial_s_own_prepare_strike_and_heal(
+    fault, prepared: list[str], done: list[str]
+) -> None:
+    victim = Manifold()
+    if prepared:
+        await fault.prepare(victim)
+    assert victim.done == prepared
+    async with injected(fault, victim):
+        assert victim.done == [*prepared, done[0]]
+    assert victim.done == [*prepared, *done]
+
+
+async def test_a_stand_by_falls_behind_before_anybody_dies() -> None:
+    began = time.monotonic()
+    await FailOver(lag_s=0.1).prepare(Manifold())
+    assert time.monotonic() - began >= 0.1
+
+
+async def test_a_fault_that_no_system_has_says_why_and_never_strikes() -> None:
+    assert "fsync off" in str(SlowDisk().unavailable())
+    with pytest.raises(OSError, match="fsync off"):
+        await SlowDisk().inject(Manifold())
+
+
+def test_a_service_s_clock_needs_libfaketime(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chaos.services.faketime", lambda: None)
+    assert "apt install libfaketime" in str(StepServiceClock(1.0).unavailable())
+
+
+def test_namespaces_without_their_tools_say_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("chaos.links.namespaces._program", lambda name: None)
+    assert (
+        namespaces.missing.__wrapped__() == "no ip: install iproute2 (Debian: apt install iproute2)"
+    )
