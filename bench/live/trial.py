@@ -123,7 +123,7 @@ class LiveTrial(Trial):
         judging = asyncio.create_task(self._judge())
         judging.add_done_callback(self._stop_judging)
         try:
-            with self._shown.showing(self.view):
+            async with self._shown.showing(self.view):
                 await self._until_stopped()
         finally:
             judging.cancel()
@@ -196,6 +196,7 @@ class LiveTrial(Trial):
     def _header(self) -> None:
         """Write what should have happened until it was stopped; later fires are too recent."""
         plan = self.plan
+        self.live.read()  # what ran while the fleet ended was due too
         until_s = self._stop_s or self.clock()
         self.recorder.record(
             History(
