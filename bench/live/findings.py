@@ -24,17 +24,17 @@ Fates = dict[FireKey, tuple[str, ...]]
 """By fire: its outcome's word, then its flags."""
 
 _TOLD = {
+    "stale-effect": "wrote under an old fence",
     "duplicate": "ran {times} times",
     "phantom": "ran and was never due",
     "overlap": "ran beside another run of its job",
     "missed": "nobody ran it",
     "interrupted": "was broken off and not run again",
     "failed": "failed for good",
+    "repeated-effect": "wrote its effect twice",
     "recovered": "was broken off and run again",
     "late": "ran {late_s:.1f} s late",
     "early": "ran before it was due",
-    "stale-effect": "wrote under an old fence",
-    "repeated-effect": "wrote its effect twice",
 }
 """What is said of a fire, by outcome and flag; the first that is new is the one that is said."""
 
