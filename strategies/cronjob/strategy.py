@@ -21,7 +21,7 @@ from strategies.model import Job, Timing
 
 CALL_S = 10.0
 ATTEMPTS, FIRST_WAIT_S = 6, 0.1
-GONE_S, LOOK_S = 60.0, 0.2
+GONE_S, LOOK_S = 300.0, 0.2  # of 500 CronJobs with their Jobs and pods: some minutes
 AT_ONCE = 20
 
 
@@ -73,7 +73,7 @@ class CronJobStrategy:
     async def clean_up(self) -> None:
         """Remove the namespace with all that is in it, and the nodes that the trial has lost.
 
-        Raises ServiceLost where the API server has not done it within a minute.
+        Raises ServiceLost where the API server has not done it within five minutes.
         """
         async with KubernetesApi(self._url, timeout_s=CALL_S) as api:
             try:
