@@ -211,6 +211,10 @@ async def skew(plane: ControlPlane, count: str = "10", qps: str = "") -> None:
         _say(
             finding="skew", jobs=int(count), qps=int(qps or 20), started=len(started()),
             **_quantiles(started()), **_memory(plane),
+            **{
+                f"{what}_max_s": round(max(scene.times(what), default=due) - due, 2)
+                for what in ("job-created", "pod-created", "pod-bound")
+            },
         )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from bench.node_agent.status import rfc3339
 from strategies.errors import ServiceLost
 from strategies.kubernetes.api import KubernetesApi
-from strategies.kubernetes.errors import Conflict, NotFound
+from strategies.kubernetes.errors import Conflict, Refused
 from strategies.kubernetes.objects import Node as NodeObject
 from strategies.model import Timing
 
@@ -66,15 +66,19 @@ class Node:
             return
 
     async def stay_alive(self) -> None:
-        """Renew the Lease for ever. After a gap the node says anew that it is ready."""
+        """Renew the Lease for ever. After a gap the node says anew that it is ready.
+
+        Whatever the server answers, a node lives on, as a kubelet does: one that has restarted
+        refuses everybody until it has read its rules.
+        """
         while True:
             await asyncio.sleep(self._heartbeat.renew_s)
-            with suppress(ServiceLost):
+            with suppress(ServiceLost, Refused):
                 await self._renew()
 
     async def leave(self) -> None:
         """Take the node off the list, as far as the API server can be reached."""
-        with suppress(ServiceLost, NotFound):
+        with suppress(ServiceLost, Refused):
             await self._api.delete(f"{NODES}/{self.name}")
             await self._api.delete(f"{LEASES}/{self.name}")
 

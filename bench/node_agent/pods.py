@@ -11,7 +11,7 @@ from bench.node_agent.process import NodeProcesses, PodProcess
 from bench.node_agent.status import End
 from strategies.errors import ServiceLost
 from strategies.kubernetes.api import KubernetesApi
-from strategies.kubernetes.errors import NotFound, Refused
+from strategies.kubernetes.errors import Forbidden, NotFound, Refused
 from strategies.kubernetes.objects import Pod, PodStatus
 
 REPORT_AGAIN_S = 0.2
@@ -160,7 +160,7 @@ class PodLife:
         while True:
             try:
                 await self._api.merge(path, patch)
-            except ServiceLost:
+            except (ServiceLost, Forbidden):  # it may have restarted and not read its rules yet
                 await asyncio.sleep(REPORT_AGAIN_S)
             except Refused:
                 self.vanish()
@@ -176,7 +176,7 @@ class PodLife:
         while meta.deletion_timestamp is not None:
             try:
                 await self._api.delete(path, options)
-            except ServiceLost:
+            except (ServiceLost, Forbidden):  # it may have restarted and not read its rules yet
                 await asyncio.sleep(REPORT_AGAIN_S)
             except (NotFound, Refused):
                 return

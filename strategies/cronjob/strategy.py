@@ -16,7 +16,7 @@ from strategies.errors import ServiceLost, StrategyError
 from strategies.interface import Endpoints, Member
 from strategies.kubernetes.api import NOTHING, KubernetesApi, Query
 from strategies.kubernetes.endpoint import parse
-from strategies.kubernetes.errors import Busy, Conflict, NotFound, Refused
+from strategies.kubernetes.errors import Busy, Conflict, Forbidden, NotFound, Refused
 from strategies.model import Job, Timing
 
 CALL_S = 10.0
@@ -134,7 +134,7 @@ class CronJobStrategy:
                 if attempt == 0:
                     raise
                 return  # an earlier attempt did it, and its answer was lost
-            except ServiceLost as lost:
+            except (ServiceLost, Forbidden) as lost:
                 if attempt == ATTEMPTS - 1:
                     raise
                 wish_s = lost.retry_after_s if isinstance(lost, Busy) else None

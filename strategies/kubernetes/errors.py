@@ -3,6 +3,7 @@
 ServiceLost       no answer, or none that tells what happened (strategies.errors)
   Busy            429 or 5xx: the server says try again, perhaps when
 Refused           the server understood and said no; the message is the server's own
+  Forbidden       403: a right is missing; or the server has just started and not read its rules
   NotFound        404
   Conflict        409: somebody else changed or made the object first
   Expired         410: the watch's place in the past is gone; list again
@@ -22,6 +23,10 @@ class Busy(ServiceLost):
 
 class Refused(StrategyError):
     """The server understood the request and refused it."""
+
+
+class Forbidden(Refused):
+    """We have no right to that, or a server that has just started does not know that we have."""
 
 
 class NotFound(Refused):
@@ -44,4 +49,6 @@ class BadEndpoint(StrategyError):
     """An endpoint that is no `https://ROLE:TOKEN@HOST:PORT/?ca=FILE`."""
 
 
-BY_STATUS: dict[int, type[Refused]] = {404: NotFound, 409: Conflict, 410: Expired, 422: Invalid}
+BY_STATUS: dict[int, type[Refused]] = {
+    403: Forbidden, 404: NotFound, 409: Conflict, 410: Expired, 422: Invalid,
+}  # fmt: skip

@@ -21,7 +21,7 @@ import msgspec
 
 from strategies.errors import ServiceLost
 from strategies.kubernetes.api import KubernetesApi, Query
-from strategies.kubernetes.errors import Expired
+from strategies.kubernetes.errors import Expired, Forbidden
 
 WATCH_S = 20
 SHORTEST_WAIT_S, LONGEST_WAIT_S = 0.05, 1.0
@@ -66,7 +66,10 @@ class Follower:
         self._told: dict[str, tuple[str, bytes]] = {}  # uid -> resourceVersion, object
 
     async def changes(self) -> AsyncIterator[Change]:
-        """Changes, for ever. Raises Refused other than Expired: a right is missing."""
+        """Changes, for ever. Raises Forbidden where the first list shows that a right is missing.
+
+        Later on that is a server which has just restarted and has not read its rules yet.
+        """
         wait_s = SHORTEST_WAIT_S
         while True:
             try:
@@ -78,7 +81,9 @@ class Follower:
                     yield change
             except Expired:
                 self._place = ""
-            except ServiceLost:
+            except (ServiceLost, Forbidden) as error:
+                if isinstance(error, Forbidden) and not self.lists:
+                    raise
                 await asyncio.sleep(wait_s * self._rng.uniform(0.5, 1.5))
                 wait_s = min(2 * wait_s, LONGEST_WAIT_S)
 

@@ -11,7 +11,7 @@ import pytest
 from bench.simulation import VirtualLoop
 from strategies.errors import ServiceLost
 from strategies.kubernetes.api import Listed, ListMeta, WatchLine
-from strategies.kubernetes.errors import Expired, Refused
+from strategies.kubernetes.errors import Expired, Forbidden, Refused
 from strategies.kubernetes.follow import Change, Follower
 
 Line = tuple[str, str, int]  # type, uid, resourceVersion
@@ -95,6 +95,22 @@ def test_what_went_while_nobody_looked_is_told_as_gone() -> None:
 def test_an_object_that_changed_in_the_gap_is_told_again() -> None:
     api = ScriptedApi([(5, [("a", 3)]), (20, [("a", 8)])], [[Expired("410")], []])
     assert followed(api) == [("there", "a"), ("there", "a")]
+
+
+def test_a_server_that_has_just_restarted_and_knows_nobody_yet_is_asked_again() -> None:
+    api = ScriptedApi([(5, [("a", 3)])], [[Forbidden("403")], [("ADDED", "b", 6)]])
+    assert followed(api) == [("there", "a"), ("there", "b")]
+
+
+def test_a_right_that_is_missing_from_the_start_is_said() -> None:
+    async def follow() -> None:
+        api = ScriptedApi([Forbidden("403")], [])
+        follower = Follower(api, "/pods", {}, random.Random(0))  # type: ignore[arg-type]
+        async for _ in follower.changes():
+            pass
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner, pytest.raises(Forbidden):
+        runner.run(follow())
 
 
 def test_a_server_that_does_not_answer_is_asked_again() -> None:

@@ -217,7 +217,7 @@ class Watched:
             return web.json_response(self.lists.pop(0))
         self.places.append(request.query["resourceVersion"])
         if not self.watches:
-            return await refusing(403)(request)  # the end of the story
+            return await refusing(400)(request)  # the end of the story
         told = self.watches.pop(0)
         if callable(told):
             return await told(request)
@@ -255,6 +255,7 @@ async def test_a_watch_that_ends_breaks_or_expires_loses_nothing_and_doubles_not
             [split[:70_000], split[70_000:]],
             torn,
             refusing(503),
+            refusing(403),  # it has restarted and not read its rules yet
             [change("ADDED", "d", 8), change("DELETED", "b", 9)],
             [GONE],
             [change("ADDED", "f", 21)],
@@ -268,14 +269,16 @@ async def test_a_watch_that_ends_breaks_or_expires_loses_nothing_and_doubles_not
             async for one in Follower(client, "/pods", {}, random.Random(0)).changes():
                 told.append(summary(one))  # noqa: PERF401 - what came before the error is wanted
 
-        with pytest.raises(Refused, match="refused with 403"):
+        with pytest.raises(Refused, match="refused with 400"):
             await follow()
-        assert client.counts == {"watch-broke": 1, "http-503": 1, "http-410": 1, "http-403": 1}
+        assert client.counts == {
+            "watch-broke": 1, "http-503": 1, "http-403": 1, "http-410": 1, "http-400": 1,
+        }  # fmt: skip
     assert told == [
         ("there", "a"), ("there", "b"), ("there", "c"), ("there", "d"), ("gone", "b"),
         ("gone", "d"), ("there", "e"), ("there", "f"),
     ]  # fmt: skip
-    assert watched.places == ["5", "6", "7", "7", "9", "20", "21"]
+    assert watched.places == ["5", "6", "7", "7", "7", "9", "20", "21"]
 
 
 async def test_a_half_open_watch_ends_by_itself(server: Server) -> None:

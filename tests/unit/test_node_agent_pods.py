@@ -9,7 +9,7 @@ import pytest
 from bench.node_agent.pods import PodLife
 from bench.simulation import VirtualLoop
 from strategies.errors import ServiceLost
-from strategies.kubernetes.errors import NotFound
+from strategies.kubernetes.errors import Forbidden, NotFound
 from strategies.kubernetes.objects import Container, Meta, Pod, PodSpec
 
 
@@ -143,7 +143,7 @@ def test_a_pod_that_is_deleted_while_it_waits_for_a_restart_is_not_started_again
 
 def test_what_became_of_a_pod_is_said_until_the_server_has_heard_it() -> None:
     node = FakeNode([(1, 0)])
-    node.troubles = [ServiceLost("down")] * 3
+    node.troubles = [ServiceLost("down"), Forbidden("just restarted"), ServiceLost("down")]
     lived(node, a_pod(restart_policy="Never"))
     assert node.phases[-1] == ("Succeeded", "")
 
