@@ -27,6 +27,9 @@ bench-full: $(VENV)/bench.stamp  ## measure all sizes and strategies; says befor
 claims: $(VENV)/bench.stamp  ## measure what the common guides state; resumes where it stopped
 	@$(BIN)/coordbench claims --run $(ARGS)
 
+pages: $(VENV)/bench.stamp  ## write what is measured into docs/claims.md and docs/adviser.md
+	@$(BIN)/python -m bench.pages $(ARGS)
+
 notebooks: $(VENV)/notebooks.stamp  ## open the notebooks in JupyterLab, at the first
 	@$(BIN)/jupyter lab --ServerApp.ip=127.0.0.1 $(ARGS) \
 	  --LabApp.default_url="/lab/tree/$$(ls notebooks/01-*.ipynb)"
@@ -43,6 +46,7 @@ publish: $(VENV)/notebooks.stamp  ## make FROM=results/... the published set, an
 	@rm -rf published/2* && mv published/.new \
 	  published/$$(basename $$(realpath $(lastword $(FROM))) | sed -E 's/^(.{4})(..)(..).*/\1-\2-\3/')
 	@COORDBENCH_RESULTS= $(BIN)/python -m bench.notebooks run
+	@COORDBENCH_RESULTS= $(BIN)/python -m bench.pages
 
 test: $(VENV)/dev.stamp  ## all tests, with real servers
 	@$(BIN)/python -m pytest $(ARGS)

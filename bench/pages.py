@@ -1,6 +1,6 @@
 """`make pages`: write the measured parts of docs/claims.md and docs/adviser.md anew.
 
-    python -m bench.pages [RESULTS...]
+    python -m bench.pages [RESULTS...]      (none: the published set)
 
 A page keeps what people wrote; between its two marks stands what the results give.
 """
@@ -10,10 +10,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench.adviser.page import measured_part as advice_part
-from bench.claims.command import evidence_of
 from bench.claims.page import measured_part as claims_part
 from bench.errors import BenchError, InvalidResults
-from bench.evidence import REPOSITORY, Evidence
+from bench.evidence import REPOSITORY, Evidence, read_evidence
+from bench.loaded import find
 
 BEGIN = "<!-- measured: from here on written by `make pages` -->"
 END = "<!-- end of what is measured -->"
@@ -35,7 +35,7 @@ def written(text: str, part: str) -> str:
 def main(arguments: list[str]) -> int:
     """Write both pages; 2 with one line when there is nothing to write from."""
     try:
-        evidence = evidence_of([Path(one) for one in arguments])
+        evidence = read_evidence([Path(one) for one in arguments] or [find(None)])
         for name, part in PAGES.items():
             path = REPOSITORY / "docs" / name
             path.write_text(written(path.read_text(), part(evidence)))

@@ -40,7 +40,16 @@ def run_claims(out: Path, only: Sequence[str], console: Console) -> Path:
             raise BadArguments(f"unknown experiment {name!r}: {nearest(name, names)}")
     results = _newest(out)
     (results.path / FOLDER).mkdir(exist_ok=True)
-    asyncio.run(_all(results, only, console))
+    try:
+        asyncio.run(_all(results, only, console))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        _say(console, "interrupted: what has ended is kept; to go on: coordbench claims --run")
+        raise KeyboardInterrupt from None
+    except BaseExceptionGroup as group:
+        first: BaseException = group
+        while isinstance(first, BaseExceptionGroup):
+            first = first.exceptions[0]
+        raise first from group
     return results.path
 
 
