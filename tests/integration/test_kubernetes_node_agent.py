@@ -247,7 +247,7 @@ async def test_when_the_control_plane_restarts_no_pod_is_lost_and_none_runs_twic
         async with bench_on(plane, tmp_path) as bench:
             node = await bench.start_node("n1")
             out = bench.folder / "out"
-            for name, seconds in (("before", 1), ("over", 15)):
+            for name, seconds in (("before", 1), ("over", 6)):
                 work = f"echo {name} >> {out}; sleep {seconds}; echo {name} ended >> {out}"
                 await bench.run_pod(name, node, ["sh", "-c", work])
             await bench.until_phase("before", "Succeeded")
