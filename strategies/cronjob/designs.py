@@ -65,7 +65,8 @@ PROMISE: Mapping[Stress, Allowed] = {
     "outage": LOST_NODE,
     "pause": TWO_NODES,
     "partition": TWO_NODES,
-    # Nobody writes down why a fire was passed over; Forbid runs the latest missed one afterwards.
+    # Forbid runs the latest of the fires that were held back; the observer tells of the others, and
+    # what it could not see is a miss.
     "long-job": Allowed(missed=True),
     "service-lost": Allowed(missed=True),
 }
