@@ -317,6 +317,29 @@ def oracle(
     raise typer.Exit(run_oracle(_names(mutants), healthy, out, resume, page))
 
 
+@app.command(
+    "known-failures",
+    epilog=_examples(
+        "coordbench known-failures",
+        "coordbench known-failures between-two-leaders",
+        "coordbench known-failures --all",
+    ),
+)
+def known_failures(
+    ids: Annotated[list[str] | None, typer.Argument(metavar="[ID]...", help="which to run")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="run all of them")] = False,
+    out: Annotated[Path, typer.Option(help="where results go")] = Path("results"),
+    resume: Annotated[Path | None, typer.Option(help="go on with an interrupted run")] = None,
+    page: Annotated[Path | None, typer.Option(help="a page to put the table into")] = None,
+) -> None:
+    """Failures that people reported of well-known schedulers: list them, find them again."""
+    from bench.known_failures.command import list_failures, run_failures
+
+    if not (ids or everything or resume):
+        raise typer.Exit(list_failures())
+    raise typer.Exit(run_failures(ids or [], out, resume, page))
+
+
 @app.command()
 def doctor() -> None:
     """Tell which servers can be had here, from where, and what is missing."""

@@ -28,6 +28,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         super().__init__(_JumpingSelector(self))
         self.virtual_s = 0.0
+        # After some months a nanosecond is lost in rounding, and a timer would never be due.
+        self._clock_resolution = 1e-6
 
     def time(self) -> float:
         return self.virtual_s

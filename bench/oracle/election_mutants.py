@@ -15,7 +15,9 @@ LAST = "strategies.election.algorithm:LeaderElection._last_ms"
 TERM_LEASES = 1000
 
 
-def _trusts_for_a_thousand_leases(original: Any) -> property:
+def trusts_for_a_thousand_leases(original: Any) -> property:
+    """A term is not given up for want of a renewal."""
+
     def trusted_until_s(self: Any) -> float:
         return float(self._asked_s + self.place.ttl_s * TERM_LEASES)
 
@@ -108,7 +110,7 @@ MUTANTS = (
         "a leader that cannot confirm its term goes on trusting it",
         "partition",
         "no duplicates",
-        Change(f"{CANDIDACY}.trusted_until_s", _trusts_for_a_thousand_leases),
+        Change(f"{CANDIDACY}.trusted_until_s", trusts_for_a_thousand_leases),
     ),
     _mutant(
         "never-steps-down",
@@ -117,7 +119,7 @@ MUTANTS = (
         "pause",
         "no duplicates",
         Change(f"{CANDIDACY}.lose", _does_not_step_down),
-        Change(f"{CANDIDACY}.trusted_until_s", _trusts_for_a_thousand_leases),
+        Change(f"{CANDIDACY}.trusted_until_s", trusts_for_a_thousand_leases),
     ),
     _mutant(
         "executor-survives-its-term",

@@ -8,7 +8,7 @@ from bench.errors import BadArguments, Exit
 from bench.judge import Judgement
 from bench.oracle.exam import SIZE, Exam, Finding
 
-BEGIN, END = "<!-- made by: make oracle -->", "<!-- end of what is made -->"
+MADE, END = "make oracle", "<!-- end of what is made -->"
 
 
 def verdict(exam: Exam) -> tuple[Exit, list[str]]:
@@ -58,14 +58,15 @@ def where_and_when(exam: Exam) -> str:
     )
 
 
-def put_into(page: Path, text: str) -> None:
-    """Replace what stands between the two marks of a page."""
+def put_into(page: Path, text: str, made_by: str = MADE) -> None:
+    """Replace what stands between the two marks of a page; the first says what made it."""
+    begin_mark = f"<!-- made by: {made_by} -->"
     old = page.read_text() if page.exists() else ""
-    before, begin, rest = old.partition(BEGIN)
+    before, begin, rest = old.partition(begin_mark)
     _, end, after = rest.partition(END)
     if not (begin and end):
-        raise BadArguments(f"{page}: expected the lines {BEGIN} and {END}")
-    page.write_text(f"{before}{BEGIN}\n{text}{END}{after}")
+        raise BadArguments(f"{page}: expected the lines {begin_mark} and {END}")
+    page.write_text(f"{before}{begin_mark}\n{text}{END}{after}")
 
 
 def _row(one: Finding) -> str:
