@@ -51,8 +51,8 @@ publish: $(VENV)/notebooks.stamp  ## make FROM=results/... the published set, an
 test: $(VENV)/dev.stamp  ## all tests, with real servers
 	@$(BIN)/python -m pytest $(ARGS)
 
-test-fast: $(VENV)/dev.stamp  ## the tests that need no server, under a minute
-	@$(BIN)/python -m pytest -m "not servers and not slow" $(ARGS)
+test-fast: $(VENV)/dev.stamp  ## unit and contract tests: no server, under a minute
+	@$(BIN)/python -m pytest -m "not servers and not slow" tests/unit tests/contract $(ARGS)
 
 lint: $(VENV)/dev.stamp  ## style, types, and who may import whom
 	@$(BIN)/ruff check .

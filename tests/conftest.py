@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
@@ -13,6 +14,10 @@ import pytest
 
 from bench.leftovers import running_directory
 from bench.services import ServiceUnavailable, provide
+
+# The tests start some hundred Python processes: each would compile every module anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -4,7 +4,9 @@ One uncontended acquire and release of `redis-lock`, against the two bare redis-
 such lock needs (SET NX PX, and a compare-and-delete by EVALSHA), and against redis-py's own
 asyncio Lock. Blocks of the three take turns, so that a slow moment of the machine meets all of
 them; ratios are taken within a round and their median is reported. Targets: at most 1.3 times the
-bare calls, and less than redis-py's Lock.
+bare calls, and less than redis-py's Lock. All three talk over redis-py's connections; the other two
+borrow theirs from its client for each call, and `redis-lock` keeps its own (see RedisLink), which
+is most of what it saves.
 """
 
 import argparse

@@ -16,6 +16,7 @@ due within max(0.5 s, P/2) of the end, or, in a history with faults, within max(
 design's bound) of it.
 """
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -86,9 +87,11 @@ class Judged:
 def judge_fires(columns: Columns, bound_s: float = 0.0) -> Judged:
     """Outcomes and flags of a history's fires; `bound_s` is the design's failover bound."""
     fires, runs = tables(columns)
-    tried = attempts(fires, runs)
-    delay_us = tried.first_start_us - fires.due_ms * 1000
-    outcome = _outcomes(columns, fires, runs, tried, delay_us, bound_s)
+    with ThreadPoolExecutor(1) as beside:
+        overlap = beside.submit(_overlaps, columns, fires, runs)
+        tried = attempts(fires, runs)
+        delay_us = tried.first_start_us - fires.due_ms * 1000
+        outcome = _outcomes(columns, fires, runs, tried, delay_us, bound_s)
     repeated, stale = _effects(columns, fires)
     return Judged(
         fires=fires,
@@ -96,7 +99,7 @@ def judge_fires(columns: Columns, bound_s: float = 0.0) -> Judged:
         attempts=tried,
         outcome=outcome,
         duplicate=tried.duplicate,
-        overlap=_overlaps(columns, fires, runs),
+        overlap=overlap.result(),
         repeated=repeated,
         stale=stale,
         early=(tried.runs > 0) & (delay_us < -EARLY_US),

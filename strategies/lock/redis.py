@@ -9,13 +9,14 @@ restarted server, may know neither lock nor memory. Expiry follows the server's 
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from hashlib import sha1
 from importlib.resources import files
 from typing import Any
 
-from redis.asyncio import Redis
+from redis.asyncio import ConnectionPool
+from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import NoScriptError, RedisError
@@ -42,19 +43,23 @@ DELETE = _Script("compare_and_delete")
 
 
 class RedisLink:
-    """Commands with a bound in time, whose every error is a ServiceLost without the URL."""
+    """Commands with a bound in time, whose every error is a ServiceLost without the URL.
+
+    The connections are redis-py's; who has one at a time is decided here, because its client spends
+    as long on lending a connection and on its retries, of which there are none, as on the command.
+    """
 
     def __init__(self, url: str, call_s: float) -> None:
         # The bound is ours, around the whole call: redis-py's own would wrap each read and write,
         # and its retries would outlast it.
-        self._client: Redis = Redis.from_url(
+        self._pool: ConnectionPool = ConnectionPool.from_url(
             url,
             socket_timeout=None,
             socket_connect_timeout=call_s,
             retry=Retry(NoBackoff(), 0),
             driver_info=None,
         )
-        self._execute: Callable[..., Awaitable[Any]] = self._client.execute_command
+        self._idle: list[AbstractConnection] = []
         self._call_s = call_s
         self._slots = asyncio.Semaphore(CONNECTIONS)
 
@@ -63,11 +68,28 @@ class RedisLink:
         try:
             # A call that has to wait for a connection is not late yet: the bound starts after.
             async with self._slots, asyncio.timeout(self._call_s):
-                return await self._execute(*words)
+                return await self._answer(words)
         except NoScriptError:
             raise
         except (RedisError, OSError, TimeoutError) as error:
             raise ServiceLost(f"redis: {type(error).__name__}") from None
+
+    async def _answer(self, words: tuple[str | int, ...]) -> Any:
+        """The answer on a connection of one's own; one that breaks connects anew the next time."""
+        connection = self._idle.pop() if self._idle else self._new()
+        try:
+            if not connection.is_connected or await connection.can_read():
+                # The server has closed it, or something is left on it of a call before.
+                await connection.disconnect(nowait=True)
+                await connection.connect()  # type: ignore[no-untyped-call]  # redis-py
+            await connection.send_command(*words)
+            return await connection.read_response()
+        finally:
+            self._idle.append(connection)
+
+    def _new(self) -> AbstractConnection:
+        connection: AbstractConnection = self._pool.make_connection()  # type: ignore[no-untyped-call]  # redis-py
+        return connection
 
     async def script(self, script: _Script, keys: int, *words: str | int) -> Any:
         """One script by its digest; by its text when the server has not seen it yet."""
@@ -89,7 +111,8 @@ class RedisLink:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._client.aclose()
+        for connection in self._idle:
+            await connection.disconnect()
 
 
 class RedisLocks:

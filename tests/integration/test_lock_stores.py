@@ -16,6 +16,7 @@ from strategies.interface import Endpoints
 from strategies.lock.designs import on_postgres, on_redis, on_redis_keys
 from strategies.lock.keys import KeyLocks
 from strategies.lock.port import HELD, Behind, Grant, Kept, LockService, LockStore, Serves
+from strategies.lock.redis import CONNECTIONS, RedisLink
 from strategies.memory import MemoryLink, MemoryServer
 from strategies.model import Every, Job
 
@@ -193,6 +194,39 @@ async def test_a_redis_that_forgot_its_scripts_is_told_them_again(redis_url: str
         assert await store.release("job", "a", 1000, 0) is Kept.OURS
         assert await store.acquire("job", "a", 5, 1000, 0) == Behind(1000, 1000)
     await service.tear_down()
+
+
+async def test_a_connection_that_redis_closed_meanwhile_is_made_anew(redis_url: str) -> None:
+    service = on_redis({"redis": redis_url}, "test_lock_closed", CALL_S)
+    async with Redis.from_url(redis_url) as client, service.connect() as store:
+        await store.acquire("job", "a", 5, 1000, 0)
+        await client.client_kill_filter(_type="normal", skipme=True)
+        assert await store.release("job", "a", 1000, 0) is Kept.OURS
+    await service.tear_down()
+
+
+async def test_the_answer_of_a_call_given_up_is_not_taken_for_the_next_ones(redis_url: str) -> None:
+    link = RedisLink(redis_url, 0.2)
+    async with Redis.from_url(redis_url) as client:
+        assert await link.command("ECHO", "before") == b"before"
+        await client.client_pause(60_000)
+        with pytest.raises(ServiceLost):
+            await link.command("ECHO", "given up")
+        await client.client_unpause()
+        assert await link.command("ECHO", "next") == b"next"
+    await link.close()
+
+
+async def test_calls_at_once_have_a_connection_each_and_no_more_than_allowed(
+    redis_url: str,
+) -> None:
+    link = RedisLink(redis_url, CALL_S)
+    words = [str(number) for number in range(3 * CONNECTIONS)]
+    answers = await asyncio.gather(*(link.command("ECHO", word) for word in words))
+    assert [answer.decode() for answer in answers] == words
+    clients = await link.command("CLIENT", "LIST")
+    assert sum(b"cmd=echo" in line for line in clients.splitlines()) <= CONNECTIONS
+    await link.close()
 
 
 @pytest.mark.parametrize("name", ["redis", "memory"])
