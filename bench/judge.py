@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from bench.applying import applying
 from bench.checks.columns import Columns, Fault
 from bench.checks.outcomes import Judged, Outcome, judge_fires
 from bench.checks.promises import (
@@ -83,7 +84,8 @@ def judge(table: Any, record: TrialRecord, warnings: Sequence[str] = ()) -> Judg
             record, Verdict(status="unknown", error=said, warnings=list(warnings)), None
         )
     verdict.warnings = list(warnings)
-    return Judgement(record, verdict, metrics)
+    valid = verdict.status in ("ok", "broken")
+    return Judgement(record, verdict, applying(metrics, record, valid=valid))
 
 
 def judge_file(path: Path) -> Judgement:

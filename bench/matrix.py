@@ -16,11 +16,11 @@ from typing import Any, Literal
 
 import msgspec
 
+from bench.applying import applying
 from bench.errors import Exit
 from bench.judge import Judgement
-from bench.lanes import counts_costs
 from bench.metrics import Metrics
-from bench.record import Cell, TrialRecord
+from bench.record import Cell
 from bench.stats import quantile, spread, wilson
 
 RowStatus = Literal["ok", "broken", "invalid", "unknown", "not-run", "declared"]
@@ -142,13 +142,12 @@ def row(trials: Sequence[Judgement]) -> Row:
         note=_note(trials),
         fence_scope=record.fence_scope,
     )
-    metrics = [trial.metrics for trial in valid if trial.metrics]
+    metrics = [applying(trial.metrics, record, valid=True) for trial in valid if trial.metrics]
     if metrics:
         _fill_counts(made, metrics)
-        _empty_what_cannot_happen(made, record)
         _fill_rates(made, metrics)
         _fill_faults(made, metrics)
-        _fill_costs(made, metrics, record)
+        _fill_costs(made, metrics)
         made.broken_promises = sum(
             broken.count for trial in valid for broken in trial.verdict.broken
         )
@@ -243,28 +242,14 @@ def _fill_counts(row: Row, metrics: Sequence[Metrics]) -> None:
     row.runs = sum(one.runs for one in metrics)
     row.duplicate_fires, row.overlap_fires = total("duplicate"), total("overlap")
     row.repeated_effects = sum(one.repeated_effects for one in metrics)
-    row.stale_effects = sum(one.stale_effects for one in metrics)
-    row.foreign_releases = sum(one.foreign_releases for one in metrics)
-    done = _known(one.interrupted_done_fires for one in metrics)
-    row.interrupted_done_fires = int(sum(done)) if done else None
+    row.stale_effects = _sum(one.stale_effects for one in metrics)
+    row.foreign_releases = _sum(one.foreign_releases for one in metrics)
+    row.interrupted_done_fires = _sum(one.interrupted_done_fires for one in metrics)
     row.missed_fires, row.late_fires = total("missed"), total("late")
     row.skipped_fires, row.failed_fires = total("skipped"), total("failed")
     row.interrupted_fires, row.recovered_fires = total("interrupted"), total("recovered")
     row.phantom_fires, row.early_fires = total("phantom"), total("early")
     row.pending_fires, row.unknown_fires = total("pending"), total("unknown")
-
-
-def _empty_what_cannot_happen(row: Row, record: TrialRecord) -> None:
-    """Without a fence no effect is stale, without an ownable lock no release foreign.
-
-    A record without a family (a history from elsewhere) does not say which it is: it keeps both.
-    """
-    if not record.family:
-        return
-    if record.fence_scope is None:
-        row.stale_effects = None
-    if record.family != "lock":
-        row.foreign_releases = None
 
 
 def _fill_rates(row: Row, metrics: Sequence[Metrics]) -> None:
@@ -302,9 +287,8 @@ def _fill_faults(row: Row, metrics: Sequence[Metrics]) -> None:
         row.failover_p50_leases = row.failover_p50_s / row.lease_s
 
 
-def _fill_costs(row: Row, metrics: Sequence[Metrics], record: TrialRecord) -> None:
-    # Under faults latency stays empty: it would leave out the fires that never ran.
-    latency = [one.trigger_latency_ms for one in metrics if not one.faults]
+def _fill_costs(row: Row, metrics: Sequence[Metrics]) -> None:
+    latency = [one.trigger_latency_ms for one in metrics]
     row.trigger_latency_p50_ms = _median(one.p50 for one in latency)
     row.trigger_latency_p95_ms = _median(one.p95 for one in latency)
     row.trigger_latency_p99_ms = _median(one.p99 for one in latency)
@@ -313,9 +297,6 @@ def _fill_costs(row: Row, metrics: Sequence[Metrics], record: TrialRecord) -> No
     row.trigger_latency_p50_low_ms, row.trigger_latency_p50_high_ms = low_high
     row.lag_p99_ms = max(_known(one.lag_p99_ms for one in metrics), default=None)
     row.rss_mb = max(_known(one.rss_mb for one in metrics), default=None)
-    faulted = any(one.faults for one in metrics)
-    if not counts_costs(record.kind, record.replica, faulted=faulted):
-        return
     overhead = [one.overhead_ms for one in metrics]
     row.overhead_p50_ms = _median(one.p50 for one in overhead)
     row.overhead_p99_ms = _median(one.p99 for one in overhead)
@@ -348,6 +329,11 @@ def _judge_control(row: Row, trial: Judgement) -> None:
 def _weak(row: Row) -> bool:
     seen = (row.duplicate_fires, row.overlap_fires, row.missed_fires, row.interrupted_fires)
     return any(seen)
+
+
+def _sum(counts: Iterable[int | None]) -> int | None:
+    known = [count for count in counts if count is not None]
+    return sum(known) if known else None
 
 
 def _known(values: Iterable[float | None]) -> list[float]:

@@ -74,7 +74,7 @@ class Metrics(msgspec.Struct, kw_only=True):
     `counts` has the outcomes and flags of all fires that were due, `judged` of those that could be
     judged, `exposed` of those among them that a fault could have touched.
     `interrupted_done_fires` are interrupted ones whose effect is on the ledger all the same; None
-    in a history without effects.
+    in a history without effects. What does not apply to the trial is None (bench.applying).
     """
 
     fires: int
@@ -84,8 +84,8 @@ class Metrics(msgspec.Struct, kw_only=True):
     counts: dict[str, int]
     interrupted_done_fires: int | None
     repeated_effects: int
-    stale_effects: int
-    foreign_releases: int
+    stale_effects: int | None
+    foreign_releases: int | None
     exposed_fires: int | None
     exposed: dict[str, int]
     faults: list[FaultMetrics]
@@ -264,7 +264,7 @@ def _overhead(columns: Columns, judged: Judged) -> tuple[Quantiles, float | None
 
     A batch call's time is shared among the fires it served, evenly over an instance's fires; a
     fire with calls of its own of the same action there takes no share. A publication counts for
-    its fire whichever instance made it.
+    its fires whichever instance made it.
     """
     calls, fires = columns.calls, judged.fires
     counted_s = sum(
@@ -296,11 +296,16 @@ def _publishes(calls: Calls) -> Bools:
 
 
 def _batch_share_s(columns: Columns, calls: Calls, action: int) -> Floats:
-    """Per instance: the seconds of the action's batch calls, per fire that they served."""
+    """Per instance: the seconds of the action's batch calls, per fire that they served.
+
+    A publication serves whoever runs its fires: the fleet's are one share, the same for all.
+    """
     some = (calls.job < 0) & (calls.fires > 0) & calls.kept & (calls.action == action)
     size = len(columns.instances)
     spent = np.bincount(calls.instance[some], calls.seconds[some], minlength=size)
     served = np.bincount(calls.instance[some], calls.fires[some], minlength=size)
+    if calls.actions[action] == PUBLISH:
+        spent, served = np.full(size, spent.sum()), np.full(size, served.sum())
     share: Floats = spent / np.maximum(served, 1)
     return share
 

@@ -213,9 +213,10 @@ def plans(settings: Settings) -> Iterator[Plan]:
         asked = (one for part in parts for one in plans(part))
         yield from {(one.record().cell, one.k): one for one in asked}.values()
         return
+    given = load_workload(Path(settings.workload)) if settings.workload else None
     for name, scenario_name, size in cells(settings):
         for k in range(1, _trials(settings, design(name), scenario_name) + 1):
-            yield plan(settings, name, scenario_name, size, k)
+            yield plan(settings, name, scenario_name, size, k, given)
 
 
 def _trials(settings: Settings, one: Design, scenario_name: str) -> int:
@@ -240,11 +241,16 @@ def cells(settings: Settings) -> Iterator[tuple[str, str, Size]]:
         yield from _control_cells(settings)
 
 
-def plan(settings: Settings, name: str, scenario_name: str, size: Size, k: int) -> Plan:
-    """One trial of the bench. Its seed follows from the bench's seed and what it is."""
+def plan(
+    settings: Settings, name: str, scenario_name: str, size: Size, k: int, given: Workload | None
+) -> Plan:
+    """One trial of the bench. Its seed follows from the bench's seed and what it is.
+
+    `given` is the workload that was read from a file; without it there are as many jobs as asked.
+    """
     words = f"{settings.seed}/{name}/{scenario_name}/{size.instances}/{size.jobs}/{k}"
     chosen, timing = design(name), Timing(settings.timing, settings.lease_s)
-    workload = _workload(settings, chosen, size)
+    workload = given or _made(settings, chosen, size)
     planned = scenario(scenario_name)
     # What outlasts a lease elsewhere outlasts a tick of the platform here.
     lease_s = max(lease_of(timing, chosen.bounds(timing)), chosen.grain_s)
@@ -262,9 +268,8 @@ def plan(settings: Settings, name: str, scenario_name: str, size: Size, k: int) 
     )
 
 
-def _workload(settings: Settings, one: Design, size: Size) -> Workload:
-    if settings.workload:
-        return load_workload(Path(settings.workload))
+def _made(settings: Settings, one: Design, size: Size) -> Workload:
+    """As many jobs as asked, due as often as the design's grain allows."""
     period_s = period_for(size.instances, size.jobs, settings.period_s)
     if not one.grain_s:
         return default_workload(size.jobs, period_s)

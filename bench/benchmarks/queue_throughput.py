@@ -24,6 +24,8 @@ from typing import Any
 
 from redis.asyncio import Redis
 
+from bench.instance import HostClock
+from bench.recorder import epoch_offset
 from strategies.model import Every, Fire, Job
 from strategies.notes import Coordinated, Note
 from strategies.queue.port import Publication
@@ -37,26 +39,13 @@ JOBS = [Job(name=f"job-{number}", schedule=Every(1000), overlap="allow") for num
 TARGET = 20_000  # fires/s consumed
 
 
-class HostClock:
-    """The host's two clocks."""
-
-    def now(self) -> float:
-        return time.time()
-
-    def monotonic(self) -> float:
-        return time.monotonic()
-
-    async def sleep_until(self, now_s: float) -> None:
-        await asyncio.sleep(now_s - time.time())
-
-
 @dataclass
 class Idler:
     """A member whose job does nothing; it stops once nothing comes and all is `published`."""
 
     name: str
     published: Flag
-    clock: HostClock = field(default_factory=HostClock)
+    clock: HostClock = field(default_factory=lambda: HostClock(epoch_offset(), 0.0))
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     runs: int = 0
     last_s: float = 0.0

@@ -127,7 +127,9 @@ class PostgresService:
             max_size=CONNECTIONS,
             open=False,
             timeout=self._call_s,
-            reconnect_timeout=2 * self._call_s,
+            # The pool waits a second and then longer from try to try; here it gives up, and the
+            # next call makes it try anew: who races for a fire keeps the pace.
+            reconnect_timeout=self._call_s / 4,
             kwargs={
                 "autocommit": True,
                 "connect_timeout": max(2, round(self._call_s)),  # libpq knows no less than 2 s

@@ -72,7 +72,7 @@ class Scheduler:
         self._sooner = False  # a trigger was unblocked that is due before all that is acquired
         self._recovery_ms: int | None = None  # who checked in before this is to be declared dead
         self._acquired: list[Grant] = []
-        self._beginning: list[Begin] = []  # asked for and perhaps not answered
+        self._beginning: list[tuple[Begin, list[Fire]]] = []  # not answered; the fires passed over
         self._running: dict[Ticket, asyncio.Task[None]] = {}  # until completed
         self._ended: dict[Ticket, Fire] = {}  # to be completed
         self._completing = asyncio.Event()
@@ -188,30 +188,31 @@ class Scheduler:
         if self._beginning:
             await self._begin()
 
-    def _choose(self, grant: Grant, now: int) -> Begin:
-        """Which fire of a due trigger is run: a misfired one is left to its job's policy."""
+    def _choose(self, grant: Grant, now: int) -> tuple[Begin, list[Fire]]:
+        """(which fire of a due trigger is run, which are not): misfires follow the job's policy."""
         job = self._jobs[grant.ticket.job]
-        due_ms = grant.due_ms
+        due_ms, to_skip = grant.due_ms, list[Fire]()
         if now - due_ms > self._timing.misfire_s * 1000:
             to_run, to_skip = split_misfires(job, list(fires_between(job, due_ms - 1, now)))
             due_ms = to_run[0].due_ms
-            for fire in to_skip:
-                self._member.note(Skipped(job=job.name, due_ms=fire.due_ms, reason="misfire"))
-        return Begin(grant.ticket, due_ms, due_after(job, due_ms), job.overlap == "forbid")
+        begin = Begin(grant.ticket, due_ms, due_after(job, due_ms), job.overlap == "forbid")
+        return begin, to_skip
 
     async def _begin(self) -> None:
-        begins = self._beginning
+        begins = [begin for begin, _ in self._beginning]
         mine = await self._ask.timed(
             "begin",
             self._store.begin(self._member.name, begins),
             lambda _: [begin.fire for begin in begins],
         )
-        self._beginning = []
-        for begin in begins:
-            if begin.ticket in mine:
-                self._start(begin.ticket, begin.fire)
-            else:
+        answered, self._beginning = self._beginning, []
+        for begin, passed_over in answered:
+            if begin.ticket not in mine:
                 self._member.note(Lost(subject=begin.ticket.job, reason="declared dead"))
+                continue
+            for fire in passed_over:  # only now does the trigger not come back to them
+                self._member.note(Skipped(job=fire.job, due_ms=fire.due_ms, reason="misfire"))
+            self._start(begin.ticket, begin.fire)
 
     async def _recover(self, failed_before_ms: int) -> None:
         before = self._known()

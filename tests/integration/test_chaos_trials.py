@@ -41,7 +41,7 @@ class Told:
 async def told(request: pytest.FixtureRequest, tmp_path: Path) -> Told:
     strategy, name = request.param
     settings = settings_from("quick", strategies=[strategy], scenarios=[name], lease_s=1.0)
-    trial = plan(settings, strategy, name, Size(3, 5), 1)
+    trial = plan(settings, strategy, name, Size(3, 5), 1, None)
     with Registration(tmp_path / "registrations") as registration:
         services = {
             one: provide(one, tmp_path, "embedded", registration=registration)

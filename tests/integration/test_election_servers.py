@@ -11,6 +11,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from bench.instance import HostClock
+from bench.recorder import epoch_offset
 from strategies.election.designs import DESIGNS, backend
 from strategies.election.gateway import Gateway
 from strategies.election.ports import Backend
@@ -36,20 +38,6 @@ class Ran(Event):
     ended: str = ""
 
 
-class RealClock:
-    """The machine's two clocks."""
-
-    def now(self) -> float:
-        return time.time()
-
-    def monotonic(self) -> float:
-        return time.monotonic()
-
-    async def sleep_until(self, now_s: float) -> None:
-        while (left_s := now_s - self.now()) > 0:
-            await asyncio.sleep(left_s)
-
-
 @dataclass
 class Instance:
     """One member with its own relay; what happens to it is in `events`."""
@@ -58,7 +46,7 @@ class Instance:
     relay: "Relay"
     events: list[Event]
     run_s: float = 0.2
-    clock: RealClock = field(default_factory=RealClock)
+    clock: HostClock = field(default_factory=lambda: HostClock(epoch_offset(), 0.0))
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     def note(self, event: Event) -> None:

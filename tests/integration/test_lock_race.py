@@ -14,6 +14,8 @@ import pytest
 from psycopg import sql
 from redis.asyncio import Redis
 
+from bench.instance import HostClock
+from bench.recorder import epoch_offset
 from strategies.errors import ServiceLost
 from strategies.lock.designs import DESIGNS, on_postgres, on_redis
 from strategies.lock.port import HELD, Behind, Grant
@@ -27,25 +29,13 @@ LEASE_S = 1.0
 NAMESPACE = "test_race"
 
 
-class RealClock:
-    def now(self) -> float:
-        return time.time()
-
-    def monotonic(self) -> float:
-        return time.monotonic()
-
-    async def sleep_until(self, now_s: float) -> None:
-        while (left_s := now_s - self.now()) > 0:
-            await asyncio.sleep(left_s)
-
-
 @dataclass
 class Instance:
     """A member whose runs sleep, and that keeps what it was told."""
 
     name: str
     run_s: float = 0.1
-    clock: RealClock = field(default_factory=RealClock)
+    clock: HostClock = field(default_factory=lambda: HostClock(epoch_offset(), 0.0))
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     started: list[Fire] = field(default_factory=list)
     ended: list[Fire] = field(default_factory=list)

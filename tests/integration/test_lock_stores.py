@@ -5,17 +5,19 @@ import random
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from pathlib import Path
 
 import psycopg
 import pytest
 from redis.asyncio import Redis
 
+from bench.services import provide
 from strategies.controls.locks import WithoutOwnerCheck
 from strategies.errors import ServiceLost
 from strategies.interface import Endpoints
 from strategies.lock.designs import on_postgres, on_redis, on_redis_keys
 from strategies.lock.keys import KeyLocks
-from strategies.lock.port import HELD, Behind, Grant, Kept, LockService, LockStore, Serves
+from strategies.lock.port import HELD, Behind, Grant, Kept, LockService, LockStore, Reply, Serves
 from strategies.lock.redis import CONNECTIONS, RedisLink
 from strategies.memory import MemoryLink, MemoryServer
 from strategies.model import Every, Job
@@ -227,6 +229,37 @@ async def test_calls_at_once_have_a_connection_each_and_no_more_than_allowed(
     clients = await link.command("CLIENT", "LIST")
     assert sum(b"cmd=echo" in line for line in clients.splitlines()) <= CONNECTIONS
     await link.close()
+
+
+async def test_a_lock_is_to_be_had_soon_after_an_outage_of_the_database(tmp_path: Path) -> None:
+    """However long the outage was: the client must not have slowed down its attempts."""
+    server = provide("postgres", tmp_path)
+    await server.start()
+    try:
+        service = on_postgres({"postgres": server.url}, "test_lock_outage", CALL_S)
+        await service.set_up(JOBS)
+        async with service.connect() as store:
+            await store.acquire("job", "a", 5, 1000, 0)
+            await server.kill()
+            for _ in range(2):
+                with pytest.raises(ServiceLost):
+                    await store.acquire("other", "b", 5, 1000, 0)
+            await server.restart()
+            back_s = time.monotonic()
+            assert await when_it_answers(store) == Grant(1)
+            assert time.monotonic() - back_s < CALL_S / 2
+            assert await store.release("job", "a", 1000, 0) is Kept.OURS
+    finally:
+        await server.stop()
+
+
+async def when_it_answers(store: LockStore) -> Reply:
+    """The reply to an attempt every tenth of a second, once there is one."""
+    while True:
+        try:
+            return await store.acquire("other", "b", 5, 1000, 0)
+        except ServiceLost:
+            await asyncio.sleep(0.1)
 
 
 @pytest.mark.parametrize("name", ["redis", "memory"])

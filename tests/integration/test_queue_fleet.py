@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 import pytest
 from redis.asyncio import Redis
 
+from bench.instance import HostClock
+from bench.recorder import epoch_offset
 from strategies.controls import publish_everywhere
 from strategies.interface import Design
 from strategies.model import Every, Fire, Job, Timing
@@ -20,17 +22,6 @@ from strategies.queue.designs import DESIGNS, bounds
 pytestmark = pytest.mark.servers
 (QUEUE,) = DESIGNS
 TIMING = Timing(lease_s=1.0)
-
-
-class HostClock:
-    def now(self) -> float:
-        return time.time()
-
-    def monotonic(self) -> float:
-        return time.monotonic()
-
-    async def sleep_until(self, now_s: float) -> None:
-        await asyncio.sleep(now_s - time.time())
 
 
 @dataclass
@@ -52,7 +43,7 @@ class Instance:
     name: str
     runs: list[Run]
     run_s: float
-    clock: HostClock = field(default_factory=HostClock)
+    clock: HostClock = field(default_factory=lambda: HostClock(epoch_offset(), 0.0))
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     notes: list[Note] = field(default_factory=list)
 

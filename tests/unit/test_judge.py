@@ -23,7 +23,6 @@ def test_the_healthy_sample_keeps_every_promise():
     assert summary(judgement) == [
         "healthy: OK",
         "  9 fires, 8 runs: 6 on-time, 1 recovered, 2 skipped",
-        "  start after due time: p50 20 ms, max 30 ms",
         "  kill of node-a: failover 2.10 s, recovery 2.10 s",
     ]
 
@@ -48,6 +47,28 @@ def test_what_the_design_allows_is_no_broken_promise_but_is_listed_all_the_same(
     judgement = judge(to_table(Story().job().due(10.0).events), record)
     assert judgement.verdict.status == "ok"
     assert judgement.verdict.fires == {"missed": ["report@1800000010000"]}
+
+
+def test_a_trial_in_which_something_broke_or_that_is_invalid_has_no_figures_of_time_and_cost():
+    story = killed_holder(20).run(12.0, 14.0, 14.4, instance="i2")
+    broken = judge(to_table(story.events), crash_record())
+    assert broken.metrics.trigger_latency_ms.p50 is None
+    calm = Story().job().due(10.0).run(10.0, 10.02, 10.4)
+    assert judge(to_table(calm.events), RECORD).metrics.trigger_latency_ms.p50 is not None
+    invalid = TrialRecord(strategy="story", scenario="steady", problems=("the ledger died",))
+    assert judge(to_table(calm.events), invalid).metrics.trigger_latency_ms.p50 is None
+
+
+@pytest.mark.parametrize(
+    ("family", "fence_scope", "stale", "foreign"),
+    [("lock", "job", 0, 0), ("lock", None, None, 0), ("queue", "fire", 0, None), ("", None, 0, 0)],
+)
+def test_what_cannot_happen_to_a_design_has_no_count(family, fence_scope, stale, foreign):
+    record = TrialRecord(
+        strategy="story", scenario="steady", family=family, fence_scope=fence_scope
+    )
+    metrics = judge(to_table(Story().job().due(10.0).run(10.0, 10.0, 10.4).events), record).metrics
+    assert (metrics.stale_effects, metrics.foreign_releases) == (stale, foreign)
 
 
 def test_an_invalid_trial_is_invalid_whatever_else_it_shows():

@@ -161,6 +161,14 @@ class TestCosts:
         )  # fmt: skip
         assert measured(story).overhead_ms.max == pytest.approx(5.0)
 
+    def test_a_publication_of_several_fires_is_shared_by_them_whoever_made_it(self):
+        story = self.two_fires().add(
+            call(None, 6.0, "ok", instance="i2", action="publish", fires=3),
+            call(None, 2.0, "ok", instance="i1", action="publish", fires=1),
+            call(10.0, 1.0, action="receive"), call(11.0, 1.0, action="receive"),
+        )  # fmt: skip
+        assert measured(story).overhead_ms.max == pytest.approx(3.0)  # 1 + (6 + 2) / 4
+
     def test_losing_attempts_come_from_counters(self):
         story = self.two_fires().add(call(10.0, 1.0), call(11.0, 1.0))
         story.add(

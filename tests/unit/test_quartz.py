@@ -221,6 +221,36 @@ def test_no_trigger_stays_acquired_or_blocked_when_answers_are_lost(seed: int) -
     assert not missed(history, workload, 85)
 
 
+def test_a_skip_is_noted_only_when_the_run_in_its_place_is_sure() -> None:
+    """Who is cut off before its begin arrives leaves the choice to whoever recovers the trigger."""
+
+    async def cut_off_with_a_late_trigger(fleet: SimulatedFleet) -> None:
+        await asyncio.sleep(5)
+        while not (late := late_ones(cluster_of(fleet))):
+            await asyncio.sleep(0.001)
+        await asyncio.sleep(0.07)  # the grant has arrived, the begin is on its way
+        fleet.members[late[0]].links["postgres"].cut = True
+        cut.append(late[0])
+
+    def late_ones(cluster: Cluster) -> list[str]:
+        before_ms = EPOCH_S * 1000 + 1000 * asyncio.get_running_loop().time() - 1500
+        return [
+            fired.instance
+            for fired in cluster.fired.values()
+            if not fired.begun and fired.due_ms < before_ms
+        ]
+
+    cut: list[str] = []
+    history = simulate(
+        QUARTZ, jobs(1), seconds=30, delay_s=(0.1, 0.1), work=lambda fire: 3.3,
+        script=cut_off_with_a_late_trigger,
+    )  # fmt: skip
+    said = Counter(Fire(e.job, e.due_ms) for e in history if isinstance(e, Skipped))
+    assert cut
+    assert set(said.values()) == {1}
+    assert not said.keys() & runs_per_fire(history).keys()
+
+
 def test_a_failed_run_is_run_again_at_once_as_often_as_its_retries_say() -> None:
     history = simulate(QUARTZ, jobs(1, retries=2), seconds=10, work=lambda fire: -0.1)
     counts = runs_per_fire(history)
