@@ -118,16 +118,13 @@ def clean_up(console: Console) -> None:
 
 def new_results(out: Path, settings: Settings) -> Results:
     """A results directory under `out`, named after the settings' profile; raises BadArguments."""
-    try:
-        return Results.create(
-            out,
-            settings.profile,
-            now=datetime.now(),
-            config=msgspec.to_builtins(settings),
-            environment=environment({}),
-        )
-    except FileExistsError as error:
-        raise BadArguments(f"{out}: is there already and no directory") from error
+    return Results.create(
+        out,
+        settings.profile,
+        now=datetime.now(),
+        config=msgspec.to_builtins(settings),
+        environment=environment({}),
+    )
 
 
 def _settings_of(results: Results) -> Settings:

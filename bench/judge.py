@@ -91,7 +91,10 @@ def judge(table: Any, record: TrialRecord, warnings: Sequence[str] = ()) -> Judg
 def judge_file(path: Path) -> Judgement:
     """Judge one JSON-lines history by the strictest promise: every fire once, however late."""
     table = read_history(path)
-    header = read_columns(table).header
+    try:
+        header = read_columns(table).header
+    except InvalidResults as error:
+        raise InvalidResults(f"{path}: {str(error).removeprefix('history: ')}") from error
     record = TrialRecord(
         strategy=header.strategy or path.stem,
         scenario=header.scenario,

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from bench.errors import BenchError, InvalidResults
+from bench.errors import BadArguments, BenchError, InvalidResults
 from bench.history import merge, write_parquet
 from bench.judge import Judgement, Verdict, judge, judge_trial, read_json
 from bench.matrix import NotRun, Row, rows, to_csv, to_json, to_markdown
@@ -54,10 +54,19 @@ class Results:
         config: Mapping[str, Any],
         environment: Mapping[str, Any],
     ) -> "Results":
-        """Make `<parent>/<date-time>-<name>` and point `<parent>/latest` at it."""
+        """Make `<parent>/<date-time>-<name>` and point `<parent>/latest` at it.
+
+        Raises BadArguments where no directory can be made, ResultsNotKept where there is no room.
+        """
         path = parent / f"{now:%Y%m%d-%H%M%S}-{name}"
-        with _keeping(path):
+        try:
             path.mkdir(parents=True)
+        except OSError as error:
+            raise BadArguments(
+                f"{parent}: no results directory can be made there ({error.strerror}): choose "
+                "another one with --out"
+            ) from error
+        with _keeping(path):
             _write(path / "config.json", {"version": RESULTS_VERSION, **config})
             _write(path / "environment.json", {"version": RESULTS_VERSION, **environment})
             _point(parent / "latest", path)

@@ -32,6 +32,8 @@ from strategies.schedule import check_schedule
 
 UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0}
 MAX_ATTEMPTS_PER_S = 1000.0
+RUN_S = 0.4  # the default run: over before a lease of the default length is renewed for it
+LONGER_EVERY, LONGER = 10, 2.0  # every tenth job's is not, so that renewals are seen at all
 
 
 class Workload(msgspec.Struct, frozen=True):
@@ -79,11 +81,11 @@ class _WorkloadFile(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def default_workload(
-    jobs: int, period_s: float, duration_s: float = 0.4, grain_s: float = 0.001
+    jobs: int, period_s: float, duration_s: float | None = None, grain_s: float = 0.001
 ) -> Workload:
-    """M jobs `every` period, their phases spread by name, each run as long as `duration_s`.
+    """M jobs `every` period, their phases spread by name in multiples of `grain_s`.
 
-    Phases are multiples of `grain_s`.
+    Each run is as long as `duration_s`; by default those of every tenth job are longer than others.
     """
     period_ms, grain_ms = round(period_s * 1000), round(grain_s * 1000)
     made = [
@@ -92,7 +94,17 @@ def default_workload(
     ]
     for job in made[:1]:
         _checked(job)
-    return Workload(made, {job.name: Work(duration_s) for job in made})
+    lengths = _lengths_s(jobs, period_s) if duration_s is None else [duration_s] * jobs
+    return Workload(
+        made, {job.name: Work(length) for job, length in zip(made, lengths, strict=True)}
+    )
+
+
+def _lengths_s(jobs: int, period_s: float) -> list[float]:
+    """How long the runs of the default jobs last, in seconds."""
+    # A longer run ends well before the job's next fire, or it would make that one be skipped.
+    longer_s = max(RUN_S, min(LONGER * RUN_S, 0.8 * period_s))
+    return [RUN_S if n % LONGER_EVERY else longer_s for n in range(1, jobs + 1)]
 
 
 def phase_of(name: str, period_ms: int) -> int:
@@ -118,12 +130,12 @@ def load_workload(path: Path) -> Workload:
         raise BadArguments(f"workload {path}: expected one or more jobs, each with its own name")
     try:
         jobs = [_job(table) for table in tables]
-    except (ScheduleError, msgspec.ValidationError) as error:
+        work = {
+            table.name: Work(seconds(table.duration), table.spread, table.failure_rate)
+            for table in tables
+        }
+    except (BadArguments, ScheduleError, msgspec.ValidationError) as error:
         raise BadArguments(f"workload {path}: {error}") from error
-    work = {
-        table.name: Work(seconds(table.duration), table.spread, table.failure_rate)
-        for table in tables
-    }
     return Workload(jobs, work)
 
 

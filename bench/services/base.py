@@ -120,6 +120,23 @@ class Probe(Protocol):
         """
 
 
+class Probed:
+    """A server whose health and counters are asked for by its probe, whoever provides it."""
+
+    url: str
+    _probe: Probe
+
+    async def health(self) -> bool:
+        try:
+            await self._probe.version(self.url)
+        except NoAnswer:
+            return False
+        return True
+
+    async def counters(self) -> dict[str, float]:
+        return await self._probe.counters(self.url)
+
+
 TIMEOUT_S = 2.0
 
 

@@ -10,7 +10,6 @@ import os
 import secrets
 import socket
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,7 +17,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from bench.leftovers import Registration
-from bench.services.base import NoAnswer, Probe, ServiceUnavailable
+from bench.services.base import NoAnswer, Probe, Probed, ServiceUnavailable
+from bench.services.container import Container
 from bench.services.embedded import free_ports
 
 START_TIMEOUT_S = 120.0
@@ -106,24 +106,16 @@ IMAGES: dict[str, Image] = {
 }
 
 
-class DockerService:
+class DockerService(Container, Probed):
     """A server in a container of our own; see bench.services.base.Service."""
 
-    provider = "docker"
-    owned = True
     durability = "fsync off: survives a killed server, not a power cut; Redis keeps nothing"
 
     def __init__(self, name: str, probe: Probe) -> None:
+        super().__init__()
         self.name = name
-        self.version = ""
-        self.url = ""
         self._image = IMAGES[name]
         self._probe = probe
-        self._container: Any = None
-
-    @property
-    def pids(self) -> list[int]:
-        return []
 
     async def start(self) -> None:
         port = free_ports(1)[0]
@@ -145,34 +137,6 @@ class DockerService:
             reason = str(error).replace(password, "***").partition("\n")[0]
             raise ServiceUnavailable(f"{self.name}: its container: {reason}") from None
 
-    async def stop(self) -> None:
-        if self._container is not None:
-            await asyncio.to_thread(self._container.stop)
-            self._container = None
-
-    async def kill(self) -> None:
-        await self._do("kill")
-
-    async def pause(self) -> None:
-        await self._do("pause")
-
-    async def resume(self) -> None:
-        await self._do("unpause")
-
-    async def restart(self) -> None:
-        await self._do("restart")
-        await self._until_healthy()
-
-    async def health(self) -> bool:
-        try:
-            await self._probe.version(self.url)
-        except NoAnswer:
-            return False
-        return True
-
-    async def counters(self) -> dict[str, float]:
-        return await self._probe.counters(self.url)
-
     def _make(self, port: int, password: str) -> Any:
         # Imported here: it is an extra, and takes a while.
         from testcontainers.core.container import DockerContainer
@@ -188,12 +152,6 @@ class DockerService:
         if image.user:
             container.with_kwargs(user=image.user)
         return container
-
-    async def _do(self, action: str) -> None:
-        if self._container is None:
-            raise ServiceUnavailable(f"{self.name}: {action} before it was started")
-        call: Callable[[], object] = getattr(self._container.get_wrapped_container(), action)
-        await asyncio.to_thread(call)
 
     async def _until_healthy(self) -> None:
         deadline = time.monotonic() + START_TIMEOUT_S

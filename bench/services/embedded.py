@@ -25,7 +25,7 @@ from typing import Protocol
 import psutil
 
 from bench.leftovers import Registration, kill_tree
-from bench.services.base import NoAnswer, Probe, ServiceUnavailable
+from bench.services.base import NoAnswer, Probe, Probed, ServiceUnavailable
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 5.0
@@ -69,7 +69,7 @@ class Recipe(Protocol):
         """Where clients reach it, with credentials."""
 
 
-class EmbeddedService:
+class EmbeddedService(Probed):
     """A server of our own; see bench.services.base.Service.
 
     The kernel ends the server when the *thread* that started it ends (prctl(2)): start and
@@ -153,16 +153,6 @@ class EmbeddedService:
         await self._end_process()
         self._spawn(self._registration)
         await self._until_healthy()
-
-    async def health(self) -> bool:
-        try:
-            await self._probe.version(self.url)
-        except NoAnswer:
-            return False
-        return True
-
-    async def counters(self) -> dict[str, float]:
-        return await self._probe.counters(self.url)
 
     async def _start_on_free_ports(self, registration: Registration) -> None:
         for attempt in range(PORT_ATTEMPTS):

@@ -4,10 +4,10 @@ import os
 from pathlib import Path
 
 from bench.leftovers import Registration
-from bench.services.base import NoAnswer, Probe, ServiceUnavailable, parts
+from bench.services.base import NoAnswer, Probe, Probed, ServiceUnavailable, parts
 
 
-class UrlService:
+class UrlService(Probed):
     """A server of the user's own; see bench.services.base.Service."""
 
     provider = "url"
@@ -47,16 +47,6 @@ class UrlService:
 
     async def restart(self) -> None:
         raise self._not_ours("restarted")
-
-    async def health(self) -> bool:
-        try:
-            await self._probe.version(self.url)
-        except NoAnswer:
-            return False
-        return True
-
-    async def counters(self) -> dict[str, float]:
-        return await self._probe.counters(self.url)
 
     def _not_ours(self, done: str) -> ServiceUnavailable:
         return ServiceUnavailable(

@@ -2,11 +2,11 @@
 
 import itertools
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+import pytest_asyncio
 
 from bench.history import merge
 from bench.judge import Judgement, judge
@@ -37,9 +37,11 @@ class Told:
         return [(event["t"], heals[event["id"]]) for event in self.of("fault-began")]
 
 
-@pytest.fixture
-async def told(request: pytest.FixtureRequest, tmp_path: Path) -> Told:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Told:
+    """What became of one trial, for all tests that look at the same one."""
     strategy, name = request.param
+    tmp_path, before = tmp_path_factory.mktemp(name), _processes()
     settings = settings_from("quick", strategies=[strategy], scenarios=[name], lease_s=1.0)
     trial = plan(settings, strategy, name, Size(3, 5), 1, None)
     with Registration(tmp_path / "registrations") as registration:
@@ -56,8 +58,12 @@ async def told(request: pytest.FixtureRequest, tmp_path: Path) -> Told:
                 await service.stop()
     table, _ = merge(done.events)
     judgement = judge(table, trial.record(problems=done.problems))
-    assert not psutil.Process().children(recursive=True), "something is left"
+    assert _processes() <= before, "something is left"
     return Told(table.to_pylist(), judgement)
+
+
+def _processes() -> set[psutil.Process]:
+    return set(psutil.Process().children(recursive=True))
 
 
 def under(name: str, strategy: str = "redis-lock"):

@@ -211,10 +211,10 @@ async def test_the_answer_of_a_call_given_up_is_not_taken_for_the_next_ones(redi
     link = RedisLink(redis_url, 0.2)
     async with Redis.from_url(redis_url) as client:
         assert await link.command("ECHO", "before") == b"before"
-        await client.client_pause(60_000)
+        await client.client_pause(500)
         with pytest.raises(ServiceLost):
             await link.command("ECHO", "given up")
-        await client.client_unpause()
+        await client.ping()  # answered when the pause is over
         assert await link.command("ECHO", "next") == b"next"
     await link.close()
 

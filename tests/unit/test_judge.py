@@ -71,6 +71,12 @@ def test_what_cannot_happen_to_a_design_has_no_count(family, fence_scope, stale,
     assert (metrics.stale_effects, metrics.foreign_releases) == (stale, foreign)
 
 
+def test_what_is_wrong_with_a_history_is_said_with_its_file(tmp_path):
+    (tmp_path / "empty.jsonl").touch()
+    with pytest.raises(InvalidResults, match=r"/empty\.jsonl: 0 header lines, expected one"):
+        judge_file(tmp_path / "empty.jsonl")
+
+
 def test_an_invalid_trial_is_invalid_whatever_else_it_shows():
     record = TrialRecord(strategy="story", scenario="steady", problems=("the ledger died",))
     judgement = judge(to_table(Story().job().due(10.0).events), record)

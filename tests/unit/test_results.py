@@ -6,7 +6,7 @@ import pytest
 from written_histories import Story, ms
 
 import bench.results
-from bench.errors import InvalidResults
+from bench.errors import BadArguments, InvalidResults
 from bench.events import encode
 from bench.matrix import NotRun
 from bench.record import Cell, TrialRecord
@@ -39,6 +39,12 @@ def test_the_directory_is_named_by_time_and_latest_points_at_it(results, tmp_pat
     assert (tmp_path / "latest").resolve() == results.path.resolve()
     assert results.config == {"version": 1, "seed": 7}
     assert results.environment == {"version": 1, "cpus": 2}
+
+
+def test_a_place_where_no_directory_can_be_made_is_a_bad_argument(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(BadArguments, match=r"/file: no results directory .* choose another"):
+        Results.create(tmp_path / "file", "quick", now=NOW, config={}, environment={})
 
 
 def test_latest_follows_the_newest(results, tmp_path):

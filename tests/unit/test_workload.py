@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bench.errors import BadArguments
 from bench.workload import default_workload, load_workload, period_for, seconds
-from strategies.model import Cron, Every
+from strategies.model import Cron, Every, Timing
 
 
 def written(path: Path, text: str) -> Path:
@@ -22,6 +22,14 @@ def test_default_jobs_have_the_asked_period_and_spread_phases() -> None:
     schedules = [job.schedule for job in workload.jobs]
     assert all(isinstance(one, Every) and one.period_ms == 1000 for one in schedules)
     assert len({one.phase_ms for one in schedules if isinstance(one, Every)}) > 5
+
+
+def test_the_runs_of_every_tenth_job_outlast_a_third_of_the_default_lease() -> None:
+    work = default_workload(20, 1.0).work
+    long_ones = [name for name, one in work.items() if one.duration_s > Timing().lease_s / 3]
+    assert long_ones == ["job-0010", "job-0020"]
+    assert default_workload(10, 0.6).work["job-0010"].duration_s == pytest.approx(0.48)
+    assert default_workload(10, 0.1).work["job-0010"].duration_s == 0.4
 
 
 def test_a_phase_depends_on_the_name_alone() -> None:
@@ -81,6 +89,7 @@ def test_a_file_gives_jobs_with_policies_and_work(tmp_path: Path) -> None:
         ("[[jobs]]\nname = 'a'\nevery = '1s'\ncolour = 'red'", "colour"),
         ("[[jobs]]\nname = 'a'\nevery = '1s'\noverlap = 'maybe'", "maybe"),
         ("[[jobs]]\nname = 'a'\nevery = '1s'\n[[jobs]]\nname = 'a'\nevery = '1s'", "own name"),
+        ("[[jobs]]\nname = 'a'\nevery = '1s'\nduration = 'long'", "'long'"),
         ("jobs = []", "one or more jobs"),
         ("jobs = ", "jobs.toml"),
     ],
@@ -88,8 +97,9 @@ def test_a_file_gives_jobs_with_policies_and_work(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_used_is_refused_by_name(
     tmp_path: Path, text: str, said: str
 ) -> None:
-    with pytest.raises(BadArguments, match=said):
+    with pytest.raises(BadArguments, match=said) as refused:
         load_workload(written(tmp_path, text))
+    assert str(refused.value).startswith(f"workload {tmp_path / 'jobs.toml'}: ")
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 from bench.leftovers import Registration
 from bench.services.base import TIMEOUT_S, NoAnswer, ServiceUnavailable
+from bench.services.container import Container
 from bench.services.embedded import free_ports, write_secret
 from bench.services.kubernetes import access, build, components
 from bench.services.kubernetes.control_plane import introduce, read_counters
@@ -31,28 +32,20 @@ CA_FILE = "/var/lib/rancher/k3s/server/tls/server-ca.crt"
 UNUSED = ("traefik", "servicelb", "metrics-server", "local-storage", "coredns")
 
 
-class K3s:
+class K3s(Container):
     """K3s' control plane in a container of our own; see bench.services.base.Service."""
 
     name = "kubernetes"
-    provider = "docker"
-    owned = True
     durability = "SQLite in the container: gone with it"
 
     def __init__(
         self, directory: Path, registration: Registration | None, timing: Timing = Timing()
     ) -> None:
-        self.version = ""
-        self.url = ""
+        super().__init__()
         self._registration, self._timing = registration, timing
         self._tokens = access.new_tokens()
         self._folder: Path | None = None
         self._port = 0
-        self._container: Any = None
-
-    @property
-    def pids(self) -> list[int]:
-        return []
 
     def url_for(self, role: str) -> str:
         """The endpoint with the token of one role."""
@@ -72,7 +65,7 @@ class K3s:
         try:
             self._container = self._make(self._folder)
             await asyncio.to_thread(self._container.start)
-            await self._until_ready()
+            await self._until_healthy()
             self.version = await introduce(self.url_for(access.ADMIN))
         except ServiceUnavailable:
             await self.stop()
@@ -84,25 +77,10 @@ class K3s:
         self.url = self.url_for(access.ELECTION)
 
     async def stop(self) -> None:
-        if self._container is not None:
-            await asyncio.to_thread(self._container.stop)
-            self._container = None
+        await super().stop()
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
-
-    async def kill(self) -> None:
-        await self._do("kill")
-
-    async def pause(self) -> None:
-        await self._do("pause")
-
-    async def resume(self) -> None:
-        await self._do("unpause")
-
-    async def restart(self) -> None:
-        await self._do("restart")
-        await self._until_ready()
 
     async def health(self) -> bool:
         try:
@@ -135,7 +113,7 @@ class K3s:
         container.with_command(command)
         return container
 
-    async def _until_ready(self) -> None:
+    async def _until_healthy(self) -> None:
         deadline = time.monotonic() + START_TIMEOUT_S
         while time.monotonic() < deadline:
             with contextlib.suppress(OSError, ServiceLost, Refused):
@@ -154,8 +132,3 @@ class K3s:
         if done.exit_code != 0:
             raise OSError("no certificate authority yet")
         write_secret(self._folder / "ca.crt", done.output.decode())
-
-    async def _do(self, action: str) -> None:
-        if self._container is None:
-            raise ServiceUnavailable(f"kubernetes: {action} before it was started")
-        await asyncio.to_thread(getattr(self._container.get_wrapped_container(), action))
