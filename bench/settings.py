@@ -242,7 +242,12 @@ def cells(settings: Settings) -> Iterator[tuple[str, str, Size]]:
 
 
 def plan(
-    settings: Settings, name: str, scenario_name: str, size: Size, k: int, given: Workload | None
+    settings: Settings,
+    name: str,
+    scenario_name: str,
+    size: Size,
+    k: int,
+    given: Workload | None = None,
 ) -> Plan:
     """One trial of the bench. Its seed follows from the bench's seed and what it is.
 

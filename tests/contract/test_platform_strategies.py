@@ -69,7 +69,7 @@ def test_its_bounds_grow_with_the_lease_and_are_longer_than_it(
 @every_platform_strategy
 def test_its_default_jobs_can_be_said_in_its_platforms_words(design: Design) -> None:
     settings = settings_from("quick", strategies=[design.name], scenarios=["steady"])
-    workload = plan(settings, design.name, "steady", Size(3, 10), 1, None).workload
+    workload = plan(settings, design.name, "steady", Size(3, 10), 1).workload
     lines = {cron_job(job, "trial").spec.schedule for job in workload.jobs}
     assert lines == {"* * * * *"}
 

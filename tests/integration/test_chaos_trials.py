@@ -43,7 +43,7 @@ async def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
     strategy, name = request.param
     tmp_path, before = tmp_path_factory.mktemp(name), _processes()
     settings = settings_from("quick", strategies=[strategy], scenarios=[name], lease_s=1.0)
-    trial = plan(settings, strategy, name, Size(3, 5), 1, None)
+    trial = plan(settings, strategy, name, Size(3, 5), 1)
     with Registration(tmp_path / "registrations") as registration:
         services = {
             one: provide(one, tmp_path, "embedded", registration=registration)

@@ -137,7 +137,7 @@ def test_faults_that_would_overlap_are_refused_at_the_lease_in_force(tmp_path: P
         settings = settings_from(
             "quick", strategies=["quartz"], scenarios=[path], lease_s=lease_s
         )  # fmt: skip
-        return plan(settings, "quartz", path, Size(3, 5), 1, None)
+        return plan(settings, "quartz", path, Size(3, 5), 1)
 
     assert planned(2.0).scenario.strikes(3) == 2
     with pytest.raises(BadArguments, match=r"fault 2 begins at 4 s, while fault 1 may last until"):

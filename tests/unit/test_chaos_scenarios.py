@@ -63,7 +63,7 @@ def test_each_scenario_says_what_to_expect_and_overlaps_no_faults(scenario: Scen
 )
 def test_a_cell_that_cannot_be_run_says_why(strategy: str, name: str, why: str | None) -> None:
     settings = settings_from("quick", strategies=[strategy], scenarios=[name])
-    assert plan(settings, strategy, name, Size(3, 10), 1, None).why_not == why
+    assert plan(settings, strategy, name, Size(3, 10), 1).why_not == why
 
 
 def test_a_fleet_migrates_to_another_strategy_on_the_same_service() -> None:
@@ -120,7 +120,7 @@ def test_a_run_may_need_memory() -> None:
 
 def test_the_plan_of_a_trial_has_the_workload_of_its_scenario() -> None:
     settings = settings_from("quick", strategies=["redis-lock"], scenarios=["long-job"])
-    planned = plan(settings, "redis-lock", "long-job", Size(3, 10), 1, None)
+    planned = plan(settings, "redis-lock", "long-job", Size(3, 10), 1)
     assert planned.workload.longest_run_s == 3.0
     assert planned.load_s >= 5 * 3.0
 

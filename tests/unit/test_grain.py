@@ -11,7 +11,7 @@ from strategies.schedule import fires_between
 
 def planned(scenario: str, **asked: float) -> Plan:
     settings = settings_from("quick", strategies=["cronjob"], scenarios=[scenario], **asked)
-    return plan(settings, "cronjob", scenario, Size(3, 4), 1, None)
+    return plan(settings, "cronjob", scenario, Size(3, 4), 1)
 
 
 @pytest.mark.parametrize("now_s", [0.0, 49.9, 55.9, 56.0, 56.1, 59.9, 3_601.0])
