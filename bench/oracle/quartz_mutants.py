@@ -38,11 +38,11 @@ def _recovers_nothing(original: Original) -> Original:
 
 def _moves_on_one_too_far(original: Original) -> Original:
     def choose(self: Any, grant: Any, now: int) -> Any:
-        begin = original(self, grant, now)
+        begin, passed_over = original(self, grant, now)
         if begin.next_due_ms is None:
-            return begin
+            return begin, passed_over
         job = self._jobs[grant.ticket.job]
-        return begin._replace(next_due_ms=due_after(job, begin.next_due_ms))
+        return begin._replace(next_due_ms=due_after(job, begin.next_due_ms)), passed_over
 
     return choose
 
