@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ from shell import Shell, wait_for
 pytestmark = [pytest.mark.servers, pytest.mark.slow]
 
 UP = ("up", "-n", "3", "--jobs", "4")
+SERVERLESS = ("--strategy", "uncoordinated")  # where no server is needed to see it
 AT_ONCE_S = 2.0  # a watchdog needs milliseconds; the rest is for a busy machine
 
 
@@ -112,14 +112,25 @@ def test_a_fleet_is_broken_healed_and_ended_from_another_terminal(
     assert "no fleet is up: start one with coordbench up" in shell.run("down").stderr
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_heals_ends_and_keeps_the_history(
-    bring_up: Callable[..., Fleet], shell: Shell, number: signal.Signals
+def test_ctrl_c_heals_ends_and_keeps_the_history(
+    bring_up: Callable[..., Fleet], shell: Shell
 ) -> None:
     fleet = bring_up()
     fleet.chaos("pause", "--target", "i1")
     fleet.chaos("partition", "--target", "i2")
     until(lambda: bool(fleet.stopped()))
+    fleet.up.send_signal(signal.SIGINT)
+    _, output = fleet.ends()
+    assert "kept in results" in output
+    assert not shell.processes()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_so_do_sigterm_and_a_closed_terminal(
+    bring_up: Callable[..., Fleet], shell: Shell, number: signal.Signals
+) -> None:
+    fleet = bring_up(*SERVERLESS)
+    fleet.chaos("pause", "--target", "i1")
     fleet.up.send_signal(number)
     _, output = fleet.ends()
     assert "kept in results" in output
@@ -203,11 +214,11 @@ def test_down_removes_what_a_killed_fleet_and_its_killed_watchdog_left(
 def test_two_fleets_are_told_apart_by_their_names(
     bring_up: Callable[..., Fleet], shell: Shell
 ) -> None:
-    bring_up("--fleet", "a")
+    bring_up("--fleet", "a", *SERVERLESS)
     again = shell.run(*UP, "--fleet", "a")
     assert again.returncode == 64
     assert "is up already" in again.stderr
-    second = bring_up("--fleet", "b", "--strategy", "uncoordinated")
+    second = bring_up("--fleet", "b", *SERVERLESS)
     assert "name one with --fleet (a, b)" in second.refused("status")
     assert "uncoordinated" in second.chaos("status", "--fleet", "b")
     assert "no service" in second.refused("partition", "--fleet", "b")
@@ -219,7 +230,7 @@ def test_two_fleets_are_told_apart_by_their_names(
 
 
 def test_nobody_else_may_reach_the_socket(bring_up: Callable[..., Fleet], shell: Shell) -> None:
-    bring_up("--strategy", "uncoordinated")
+    bring_up(*SERVERLESS)
     (where,) = (shell.home / "state" / "coordbench" / "up").glob("*.json")
     assert (where.parent.stat().st_mode & 0o077) == 0
     socket = Path(where.read_text().split('"socket":"')[1].split('"')[0])
@@ -228,10 +239,8 @@ def test_nobody_else_may_reach_the_socket(bring_up: Callable[..., Fleet], shell:
 
 def test_a_fleet_whose_service_cannot_be_had_says_so_in_one_line(shell: Shell) -> None:
     extra = {"COORDBENCH_REDIS_URL": "redis://127.0.0.1:1/0"}
-    done = subprocess.run(
-        ["coordbench", *UP], env=shell.environment | extra, capture_output=True, text=True,
-        cwd=shell.home, check=False,
-    )  # fmt: skip
+    shell.extra |= extra
+    done = shell.run(*UP)
     assert done.returncode == 70
     assert len(done.stderr.splitlines()) == 1
     assert "redis" in done.stderr
