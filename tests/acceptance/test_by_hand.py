@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.servers, pytest.mark.slow]
 
 UP = ("up", "-n", "3", "--jobs", "4")
 SERVERLESS = ("--strategy", "uncoordinated")  # where no server is needed to see it
-AT_ONCE_S = 2.0  # a watchdog needs milliseconds; the rest is for a busy machine
+AT_ONCE_S = 5.0  # a watchdog needs milliseconds; the rest is for a busy machine
 
 
 class Fleet:
@@ -162,7 +162,7 @@ def test_after_kill_9_nothing_stays_broken(
     """Without any further command: the kernel and the watchdog see the bench die."""
     fleet = bring_up()
     fleet.chaos(*fault)
-    assert bool(fleet.stopped()) is stops
+    until(lambda: bool(fleet.stopped()) is stops)
     fleet.up.kill()
     until(lambda: not shell.processes(), AT_ONCE_S)
     assert not list((shell.home / "state" / "coordbench" / "running").iterdir())
