@@ -6,6 +6,7 @@ from bench.claims.model import Finding, Verdict, not_measured
 from bench.claims.words import (
     experiment_words,
     exposed,
+    judge_band,
     of_share,
     of_values,
     run_only,
@@ -13,6 +14,7 @@ from bench.claims.words import (
 )
 from bench.evidence import Evidence, bench_command, cell_words
 
+OFTEN = 0.05  # of the pairs that came so far apart
 RACE_MS = (5.0, 20.0)  # "about 10 ms"
 SLOWER = 1.5  # a store that is this much slower with many locks no longer carries them
 
@@ -94,7 +96,7 @@ def _race(evidence: Evidence) -> Finding:
     )
     if found is None or window is None:
         return not_measured(part, run_only(name))
-    both = [one for one in found["offsets"] if one["both"]]
+    both = [one for one in found["offsets"] if one["both"] >= OFTEN * one["rounds"]]
     widest = max((one["offset_ms"] for one in both), default=0)
     return Finding(
         part=part,
@@ -158,7 +160,7 @@ def _latency(evidence: Evidence) -> Finding:
     p99 = median(values_of(found, "acquire_p99_ms"))
     return Finding(
         part=part,
-        verdict="confirmed" if (figure.high or figure.value) < 1 else "contradicted",
+        verdict=judge_band(figure, (0.0, 1.0)),
         finding=f"{figure}; p99 {p99:.2f} ms; the server itself takes {found['server_us']:.0f} us",
         figure=figure,
         on="the client and the network: this is loopback",

@@ -81,6 +81,14 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
         return "; ".join(dict.fromkeys(named)) or "which part of it"
 
     @property
+    def words(self) -> str:
+        """The verdict, what it depends on, and how much of the claim was measured."""
+        said = self.verdict + (f" on {self.on}" if self.on else "")
+        missing = sum(one.verdict == "not measured" for one in self.findings)
+        whole = len(self.findings)
+        return said + (f" ({whole - missing} of {whole} parts measured)" if missing else "")
+
+    @property
     def lines(self) -> list[Line]:
         """One line per part."""
         return [_line(self.stated, one) for one in self.findings]

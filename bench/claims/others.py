@@ -148,29 +148,36 @@ def backoff(evidence: Evidence) -> list[Finding]:
     gaps = values_of(found, "gaps_s")
     if found is None or not gaps:
         return [not_measured("30 s x 2^(attempt-1), at most 900 s", run_only("backoff"))]
-    base, most, late = (float(found[key]) for key in ("base_s", "max_s", "late_s"))
+    base, most = float(found["base_s"]), float(found["max_s"])
     wanted = [min(base * 2**number, most) for number in range(len(gaps))]
-    ours = all(want <= gap <= want + late for gap, want in zip(gaps, wanted, strict=True))
+    ours = backoff_verdict(gaps, wanted)
     cell, scale = experiment_words("backoff"), 30 / base
     shown = ", ".join(f"{gap * scale:.0f}" for gap in gaps)
     figure = of_values(_ratios(gaps, wanted), "x the stated wait", cell)
     return [
         Finding(
             part="30 s x 2^(attempt-1), at most 900 s",
-            verdict="confirmed" if ours else "contradicted",
+            verdict=ours,
             finding=f"waits scaled back from 1/{scale:g}: {shown} s",
             figure=figure,
             command=run_only("backoff"),
         ),
         Finding(
             part="1, 2, 4 minutes, three retries",
-            verdict="contradicted" if ours else "confirmed",
+            verdict="contradicted" if ours == "confirmed" else "confirmed",
             finding="twice the other waits: given up after 420 s instead of 210 s",
             figure=Figure(value=median(BACKOFF_OTHER), unit="x the other rule", cell="arithmetic"),
             on="which of the guides one follows",
             command=run_only("backoff"),
         ),
     ]
+
+
+def backoff_verdict(gaps: Sequence[float], wanted: Sequence[float]) -> Verdict:
+    """Never early, and nearer to the rule than to the other one, which waits twice as long."""
+    early = any(gap < 0.99 * want for gap, want in zip(gaps, wanted, strict=True))
+    ratio = median(_ratios(gaps, wanted))
+    return "confirmed" if not early and ratio < 1.5 else "contradicted"
 
 
 def _ratios(gaps: Sequence[float], wanted: Sequence[float]) -> list[float]:

@@ -1,6 +1,7 @@
 """`coordbench claims --run`: the experiments and trials, kept one by one, so that it resumes."""
 
 import asyncio
+import os
 import signal
 import tempfile
 import time
@@ -26,6 +27,7 @@ from bench.services import ServiceUnavailable
 from bench.settings import plans
 from strategies.catalogue import nearest
 
+BUSY = 1.5  # runnable processes per core
 TRIALS = "trials"  # what `--only` calls the trials
 
 
@@ -70,6 +72,8 @@ async def _experiments(
     left_s = sum(one.expected_s for one in todo)
     if todo or kept:
         _say(console, f"{len(todo)} experiments, {kept} kept, about {minutes(left_s)}")
+    if todo and _load_per_core() > BUSY:
+        _say(console, f"the machine is busy ({_load_per_core():.1f} per core): times will be long")
     with Registration() as registration, tempfile.TemporaryDirectory() as folder:
         registration.directory(Path(folder))
         async with Servers(Path(folder), registration) as servers:
@@ -90,8 +94,13 @@ async def _settle(results: Results, one: Experiment, servers: Servers) -> str:
         found = await one.run(servers)
     except ServiceUnavailable as error:
         return f"not run ({error})"
-    _keep(results, one.name, found)
+    _keep(results, one.name, {**found, "load_per_core": round(_load_per_core(), 2)})
     return one.what
+
+
+def _load_per_core() -> float:
+    """Runnable processes per core over the last minute: above 1, times are the machine's."""
+    return os.getloadavg()[0] / (os.cpu_count() or 1)
 
 
 async def _trials(results: Results, console: Console) -> None:

@@ -33,10 +33,9 @@ def lines_of(judged: Sequence[Judged]) -> list[Line]:
 def show(console: Console, judged: Sequence[Judged]) -> None:
     """Print each claim with its verdict, and each part with its finding, in 80 columns."""
     for one in judged:
-        said = f"{one.verdict}" + (f" on {one.on}" if one.on else "")
         _wrapped(console, f"{one.stated.number:>2}. ", one.stated.claim, "bold")
         _wrapped(console, "    ", f"stated: {one.stated.stated}", "")
-        _wrapped(console, "    ", said, STYLE[one.verdict])
+        _wrapped(console, "    ", one.words, STYLE[one.verdict])
         for finding in one.findings:
             _wrapped(
                 console,
@@ -78,11 +77,10 @@ def to_markdown(judged: Sequence[Judged]) -> str:
     """One table row per claim: the verdict, and the findings behind it."""
     rows = ["| # | claim | stated | verdict | measured |", "|---|---|---|---|---|"]
     for one in judged:
-        verdict = one.verdict + (f" on {one.on}" if one.on else "")
         found = "<br>".join(
             f"{part.part}: **{part.verdict}**. {part.finding}" for part in one.findings
         )
-        cells = [str(one.stated.number), one.stated.claim, one.stated.stated, verdict, found]
+        cells = [str(one.stated.number), one.stated.claim, one.stated.stated, one.words, found]
         rows.append("| " + " | ".join(cell.replace("|", "/") for cell in cells) + " |")
     return "\n".join(rows) + "\n"
 

@@ -187,7 +187,7 @@ def test_row_9_a_lock_is_stuck_where_nobody_takes_over():
 
 def test_row_9_the_window_of_check_then_set_is_measured_and_not_assumed():
     def raced(ms):
-        return {"window_ms": [ms] * 9, "offsets": [{"offset_ms": 1.0, "both": 3}]}
+        return {"window_ms": [ms] * 9, "offsets": [{"offset_ms": 1.0, "rounds": 60, "both": 3}]}
 
     assert verdict(locks.locks(evidence(check_then_set=raced(0.2))), "check") == "contradicted"
     assert verdict(locks.locks(evidence(check_then_set=raced(10.0))), "check") == "confirmed"
@@ -229,9 +229,12 @@ def test_row_12_a_lock_held_throughout_is_found_held(locked, wanted):
     assert verdict(others.trigger_lock(evidence(trigger_lock=looks)), "held") == wanted
 
 
-@pytest.mark.parametrize(("ms", "wanted"), [(0.25, "confirmed"), (1.4, "contradicted")])
+@pytest.mark.parametrize(
+    ("ms", "wanted"), [(0.25, "confirmed"), (1.4, "contradicted"), (None, "depends")]
+)
 def test_row_13_a_lock_is_under_a_millisecond(ms, wanted):
-    took = {"acquire_ms": [ms] * 7, "acquire_p99_ms": [2.0] * 7, "server_us": 5.0}
+    blocks = [ms] * 7 if ms else [0.5, 1.5, 0.6, 1.4]
+    took = {"acquire_ms": blocks, "acquire_p99_ms": [2.0] * 7, "server_us": 5.0}
     assert verdict(locks.lock_latency(evidence(lock_latency=took)), "acquire") == wanted
 
 
@@ -325,12 +328,15 @@ def test_row_20_a_heartbeat_of_two_leases_loses_the_lease():
 
 def test_row_21_the_waits_between_tries():
     def waits(gaps):
-        return evidence(backoff={"base_s": 0.3, "max_s": 9.0, "late_s": 0.35, "gaps_s": gaps})
+        return evidence(backoff={"base_s": 0.3, "max_s": 9.0, "gaps_s": gaps})
 
     found = others.backoff(waits([0.4, 0.7, 1.3, 2.5, 4.9, 9.1]))
     assert [one.verdict for one in found] == ["confirmed", "contradicted"]
+    late = others.backoff(waits([0.5, 1.0, 1.5, 2.5, 4.9, 9.1]))  # a busy machine
+    assert late[0].verdict == "confirmed"
     found = others.backoff(waits([0.6, 1.2, 2.4]))
-    assert found[0].verdict == "contradicted"
+    assert [one.verdict for one in found] == ["contradicted", "confirmed"]
+    assert others.backoff(waits([0.1, 0.6, 1.2]))[0].verdict == "contradicted"  # too early
 
 
 def test_a_claims_verdict_is_that_of_its_parts_or_depends():

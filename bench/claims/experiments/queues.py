@@ -19,7 +19,6 @@ HOURLY = Every(3_600_000)
 # 30 s doubled to 900 s at most, a hundredth as long.
 SCALED = QueueTiming(visibility_s=0.8, backoff_s=0.3, backoff_max_s=9.0)
 RETRIES = 6
-LATE_S = 0.35  # a look for due retries every 0.2 s, and a busy machine
 
 
 async def drain(servers: Servers) -> dict[str, Any]:
@@ -88,7 +87,6 @@ async def backoff(servers: Servers) -> dict[str, Any]:
     return {
         "base_s": SCALED.backoff_s,
         "max_s": SCALED.backoff_max_s,
-        "late_s": LATE_S,
         "gaps_s": gaps,
     }
 
