@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench.adviser.advice import Advice, Change, Option, advise_on
 from bench.adviser.case import Case, checked, load_case
-from bench.adviser.points import Point
+from bench.adviser.point import Point
 from bench.evidence import Evidence, read_evidence
 
 

@@ -9,7 +9,8 @@ from bench.adviser.case import COSTS, SERVICES, TEAMS, Case
 from bench.adviser.estimate import Estimate, estimate
 from bench.adviser.facts import Known
 from bench.adviser.migration import migration
-from bench.adviser.points import Point, points
+from bench.adviser.point import Point
+from bench.adviser.points import points
 from bench.evidence import Evidence
 from strategies.catalogue import designs
 from strategies.interface import Design

@@ -7,7 +7,7 @@ import msgspec
 from rich.console import Console
 
 from bench.adviser.advice import Advice, Change, Option
-from bench.adviser.points import Point
+from bench.adviser.point import Point
 
 WIDTH = 80
 CLOSE = 3.0  # points: less than this is no difference to decide by

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from bench.claims import cost, faults, locks, others
+from bench.claims import capacity, cost, faults, locks, others
 from bench.claims.model import Finding, Judged, later, stated
 from bench.evidence import Evidence
 
@@ -13,8 +13,8 @@ RULES: Mapping[int, Rule] = {
     2: cost.negligible,
     3: cost.overhead,
     4: faults.failover,
-    5: cost.sweet_spots,
-    6: cost.job_counts,
+    5: capacity.sweet_spots,
+    6: capacity.job_counts,
     7: faults.delivery,
     8: faults.features,
     9: locks.locks,
@@ -24,7 +24,7 @@ RULES: Mapping[int, Rule] = {
     13: locks.lock_latency,
     14: faults.cap,
     15: faults.pick_two,
-    16: cost.brokers,
+    16: capacity.brokers,
     17: others.drain,
     18: others.lines_of_code,
     19: locks.deployment,

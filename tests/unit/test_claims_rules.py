@@ -3,7 +3,7 @@
 import pytest
 from written_rows import crash, evidence, measured, rate, steady
 
-from bench.claims import cost, faults, locks, others
+from bench.claims import capacity, cost, faults, locks, others
 from bench.claims.model import later, overall, stated
 from bench.claims.rules import RULES, judge_claims
 from bench.evidence import Evidence
@@ -105,12 +105,12 @@ def test_row_4_failover_is_judged_at_the_defaults_and_at_the_common_lease(
 
 
 def test_row_5_a_range_is_contradicted_by_a_size_outside_that_is_carried():
-    found = cost.sweet_spots(evidence(steady("zookeeper-election", instances=3)))
+    found = capacity.sweet_spots(evidence(steady("zookeeper-election", instances=3)))
     assert verdict(found, "zookeeper-election") == "contradicted"
-    found = cost.sweet_spots(evidence(steady("redis-lock", instances=10)))
+    found = capacity.sweet_spots(evidence(steady("redis-lock", instances=10)))
     assert verdict(found, "redis-lock") == "depends"
     late = steady("redis-lock", instances=30, late_fires=80)
-    found = cost.sweet_spots(evidence(steady("redis-lock", instances=10), late))
+    found = capacity.sweet_spots(evidence(steady("redis-lock", instances=10), late))
     assert verdict(found, "redis-lock") == "confirmed"
 
 
@@ -125,13 +125,13 @@ def test_row_5_a_range_is_contradicted_by_a_size_outside_that_is_carried():
     ],
 )
 def test_row_6_a_number_of_jobs_is_judged_by_the_most_that_was_carried(most, best, tried, wanted):
-    assert cost.job_verdict(most, best, tried) == wanted
+    assert capacity.job_verdict(most, best, tried) == wanted
 
 
 def test_row_6_a_leaders_burst_is_a_bottleneck_when_its_fires_come_late():
     for late, wanted in ((0, "contradicted"), (100, "confirmed")):
         row = measured("etcd-election", "burst", jobs=300, late_fires=late)
-        assert verdict(cost.job_counts(evidence(row)), "a leader's") == wanted
+        assert verdict(capacity.job_counts(evidence(row)), "a leader's") == wanted
 
 
 def test_row_7_at_least_once_is_contradicted_by_fires_that_were_never_finished():
@@ -286,7 +286,7 @@ def test_row_15_exactly_once_is_on_offer_if_one_design_never_failed():
 )
 def test_row_16_ten_million_a_day_without_a_broker(jobs, late, wanted):
     row = steady("redis-lock", jobs=jobs, late_fires=late)
-    assert verdict(cost.brokers(evidence(row)), "10 M") == wanted
+    assert verdict(capacity.brokers(evidence(row)), "10 M") == wanted
 
 
 def test_row_17_the_two_rules_disagree_and_by_how_much():
