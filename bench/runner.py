@@ -119,8 +119,9 @@ class Bench:
                 service.tell = self.progress
             await service.start()
         except ServiceUnavailable as error:
+            if name not in self.not_run:  # said once, though several servers of it were wanted
+                self.progress.step(f"not run: {error}")
             self.not_run[name] = str(error)
-            self.progress.step(f"{name}: not run: {error}")
             return
         stack.push_async_callback(service.stop)
         self.servers[key] = service
