@@ -32,6 +32,17 @@ class Told:
         return [event for event in self.events if event["type"] == kind]
 
     @property
+    def struck_late(self) -> list[dict[str, Any]]:
+        """Faults that were in force later than promised; a fleet's forks are no injection."""
+        return [
+            event
+            for event in self.of("fault-began")
+            if event["fault"] not in ("scale-out", "migrate")
+            and event["t"] - event["asked_s"]
+            >= (SERVICE_S if event["target"] == "service" else INJECT_S)
+        ]
+
+    @property
     def down_s(self) -> list[tuple[float, float]]:
         heals = {event["id"]: event["t"] for event in self.of("fault-healed")}
         return [(event["t"], heals[event["id"]]) for event in self.of("fault-began")]
@@ -59,7 +70,9 @@ async def told(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPath
     table, _ = merge(done.events)
     judgement = judge(table, trial.record(problems=done.problems))
     assert _processes() <= before, "something is left"
-    return Told(table.to_pylist(), judgement)
+    story = Told(table.to_pylist(), judgement)
+    assert not story.struck_late, "a fault took too long to be in force"
+    return story
 
 
 def _processes() -> set[psutil.Process]:
