@@ -21,6 +21,7 @@ from bench.record import Cell
 from bench.stats import spread
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+WRONG = 0.01  # share of late, missed and doubled fires up to which a size counts as carried
 MEASURED = ("ok", "broken", "declared")  # a row of another status holds no figures to argue from
 EXPERIMENTS = "experiments"  # beside the trials of `coordbench claims --run`
 
@@ -158,6 +159,26 @@ def cell_words(row: Row) -> str:
 def distance(row: Row, instances: int, jobs: int) -> float:
     """How far a row's size is from N and M, as ratios; 0 for the same."""
     return abs(math.log(row.instances / instances)) + abs(math.log(row.jobs / jobs))
+
+
+def fires_per_s(row: Row) -> float:
+    """How many fires a cell had due per second."""
+    return row.jobs / row.period_s if row.period_s else 0.0
+
+
+def carried(row: Row) -> bool:
+    """Whether a steady cell ran its fires once and on time, but for one in a hundred."""
+    bad = (row.late_fires or 0) + (row.missed_fires or 0) + (row.duplicate_fires or 0)
+    return bad <= WRONG * (row.fires or 1)
+
+
+def marginal_ops(row: Row) -> float | None:
+    """Operations per fire without those that the idle fleet makes anyway."""
+    if row.ops_per_fire is None:
+        return None
+    rate = fires_per_s(row)
+    idle = (row.idle_ops_per_s or 0.0) / rate if rate else 0.0
+    return max(row.ops_per_fire - idle, 0.0)
 
 
 def bench_command(

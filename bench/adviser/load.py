@@ -11,13 +11,12 @@ from dataclasses import dataclass
 
 from bench.adviser.case import Case
 from bench.adviser.facts import Known
-from bench.evidence import Figure, cell_words
+from bench.evidence import Figure, carried, cell_words, fires_per_s, marginal_ops
 from bench.matrix import Row
 
 LONGEST_LEASE_S = 30.0  # longer ones are not what people run
 POLLS_PER_LEASE, PATIENCE_LEASES = 10, 5.0  # of a lock's waiting losers
 MEASURED_RUN_S = 0.4  # of the bench's jobs
-LATE = 0.01  # share of late or missed fires up to which a measured size counts as carried
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ def demand(known: Known, case: Case) -> Demand | None:
         row = rows[-1]
     most_n = max(one.instances for one in rows)
     grown = max(1.0, case.instances / row.instances)
-    per_fire = marginal(row) * (grown if known.design.family == "lock" else 1.0)
+    per_fire = (marginal_ops(row) or 0.0) * (grown if known.design.family == "lock" else 1.0)
     per_fire *= waiting(known, case, row)
     idle = (row.idle_ops_per_s or 0.0) * grown * (row.lease_s or 1.0) / lease_for(known, case)
     cpu = row.cpu_ms_per_fire
@@ -87,26 +86,9 @@ def lease_for(known: Known, case: Case) -> float:
     return min(LONGEST_LEASE_S, max(1.0, case.failover_s / leases))
 
 
-def marginal(row: Row) -> float:
-    """Operations per fire without those that the idle fleet makes anyway."""
-    rate = fires_per_s(row)
-    idle = (row.idle_ops_per_s or 0.0) / rate if rate else 0.0
-    return max((row.ops_per_fire or 0.0) - idle, 0.0)
-
-
 def seen(row: Row) -> float:
     """Operations a second that a cell showed."""
     return (row.ops_per_fire or 0.0) * fires_per_s(row)
-
-
-def carried(row: Row) -> bool:
-    """Whether a steady cell ran its fires on time."""
-    return (row.late_fires or 0) + (row.missed_fires or 0) <= LATE * (row.fires or 1)
-
-
-def fires_per_s(row: Row) -> float:
-    """Fires a second of a cell."""
-    return row.jobs / row.period_s if row.period_s else 0.0
 
 
 def latency(known: Known, case: Case) -> Figure | None:

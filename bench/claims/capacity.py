@@ -5,11 +5,9 @@ from collections.abc import Sequence
 from bench.claims.cost import LEADERS, LOCKS
 from bench.claims.model import Finding, Verdict, not_measured
 from bench.claims.words import RUN, cells
-from bench.evidence import Evidence, Figure, bench_command, cell_words
-from bench.matrix import Row
+from bench.evidence import Evidence, Figure, bench_command, carried, cell_words, fires_per_s
 
 BROKERLESS = (*LOCKS, *LEADERS, "quartz", "quartz-skip-locked", "postgres-lock")
-ON_TIME = 0.01  # share of late or missed fires up to which a size is carried
 DAY_S = 86_400
 MANY_PER_DAY, SOME_PER_DAY = 10_000_000, 100_000
 
@@ -36,7 +34,7 @@ def sweet_spots(evidence: Evidence) -> list[Finding]:
 
 def _range_of(evidence: Evidence, name: str, low: int, high: int | None) -> Finding:
     part = f"{name}: {low} to {high} instances" if high else f"{name}: {low} instances and more"
-    rows = evidence.rows_of(name)
+    rows = [row for row in evidence.rows_of(name) if row.instances > 1]  # one needs no design
     outside = [row for row in rows if row.instances < low or (high and row.instances > high)]
     inside = [row for row in rows if row.instances >= low and not (high and row.instances > high)]
     n = (high or low) + 1 if not outside else low
@@ -68,12 +66,6 @@ def spot(outside: Sequence[bool], inside: Sequence[bool], *, fallback: Verdict) 
     if any(outside) or not all(inside):
         return "contradicted"
     return "confirmed" if outside and inside else fallback
-
-
-def carried(row: Row) -> bool:
-    """Whether a steady cell ran its fires on time."""
-    bad = (row.late_fires or 0) + (row.missed_fires or 0) + (row.duplicate_fires or 0)
-    return bad <= ON_TIME * (row.fires or 1)
 
 
 def job_counts(evidence: Evidence) -> list[Finding]:
@@ -166,8 +158,3 @@ def _rate(evidence: Evidence, per_day: int, part: str) -> Finding:
         command=bench_command(best.strategy, instances=best.instances, jobs=best.jobs),
         evidence=cells([row for row in rows if fires_per_s(row) >= wanted and carried(row)]),
     )
-
-
-def fires_per_s(row: Row) -> float:
-    """How many fires a cell had due per second."""
-    return row.jobs / row.period_s if row.period_s else 0.0

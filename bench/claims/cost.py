@@ -3,11 +3,11 @@
 A rule is a pure function from evidence to findings. What would flip each verdict is in its tests.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from bench.claims.model import Finding, Verdict, not_measured
 from bench.claims.words import CONSTANT, LINEAR, cells, judge_band, slope
-from bench.evidence import Evidence, Figure, bench_command, cell_words
+from bench.evidence import Evidence, Figure, bench_command, cell_words, marginal_ops
 from bench.matrix import Row
 
 LOCKS = ("redis-lock-bare", "redis-lock")
@@ -15,6 +15,7 @@ LEADERS = ("zookeeper-election", "etcd-election", "lease-election")
 NEGLIGIBLE = 0.001  # of the time between two fires
 
 # Row 3: a design of each kind, and how the guides call its overhead.
+ONE_SIZE = "one size only; another is needed"
 OVERHEAD = {
     "redis-lock": "High",
     "zookeeper-election": "None",
@@ -28,30 +29,45 @@ NONE_MS = 0.5  # less than this is called none
 
 def attempts(evidence: Evidence) -> list[Finding]:
     """Row 1: how attempts grow, and the arithmetic of the guides' example."""
-    found = [_grows(evidence, name, "instances", LINEAR) for name in LOCKS]
-    found += [_grows(evidence, name, "jobs", (-0.2, 0.2)) for name in LOCKS]
-    found += [_grows(evidence, name, "instances", CONSTANT) for name in LEADERS[:2]]
-    return [*found, _arithmetic(evidence)]
+    found = [_grows(evidence, name, along) for along in ("instances", "jobs") for name in LOCKS]
+    return [*found, *(_constant(evidence, name) for name in LEADERS), _arithmetic(evidence)]
 
 
-def _grows(evidence: Evidence, name: str, along: str, band: tuple[float, float]) -> Finding:
-    letter, fixed = ("N", "M=10") if along == "instances" else ("M", "N=3")
+def _grows(evidence: Evidence, name: str, along: str) -> Finding:
+    """A lock's attempts: per fire they grow with N, and not with M, which makes M fires a tick."""
+    letter, band = ("N", LINEAR) if along == "instances" else ("M", (-0.2, 0.2))
     rows = evidence.rows_of(name)
-    grown = slope(rows, "attempts_per_fire", along)
-    what = "constant" if band == CONSTANT else "linear"
-    part = f"{name}: attempts per tick {what} in {letter}"
+    grown = slope(rows, lambda row: row.attempts_per_fire, along)
+    part = f"{name}: attempts per tick linear in {letter}"
     if grown is None:
         n, m = (10, None) if along == "instances" else (None, 100)
-        command = bench_command(name, instances=n, jobs=m)
-        return not_measured(part, command, f"one size only at {fixed}; another is needed")
-    per = "per fire" if along == "instances" else "per fire (M fires a tick)"
+        return not_measured(part, bench_command(name, instances=n, jobs=m), ONE_SIZE)
+    polls = ": the waiting losers poll" if name == "redis-lock" and along == "instances" else ""
     return Finding(
         part=part,
         verdict=judge_band(grown, band),
-        finding=f"attempts {per} grow as {letter}^{grown.value:.2f}"
-        + (": the waiting losers poll" if name == "redis-lock" and along == "instances" else ""),
+        finding=f"attempts per fire grow as {letter}^{abs(grown.value):.2f}{polls}",
         figure=grown,
-        on="whether losers ask once or poll" if name in LOCKS else "",
+        on="whether losers ask once or poll",
+        command=bench_command(name),
+        evidence=cells(rows),
+    )
+
+
+def _constant(evidence: Evidence, name: str) -> Finding:
+    """A leader's operations for a fire, beyond those that its fleet makes without any."""
+    part, rows = f"{name}: operations per fire constant in N", evidence.rows_of(name)
+    grown = slope(rows, marginal_ops, "instances")
+    if grown is None:
+        return not_measured(part, bench_command(name, instances=10), ONE_SIZE)
+    most = max(rows, key=lambda row: row.instances)
+    return Finding(
+        part=part,
+        verdict=judge_band(grown, CONSTANT),
+        finding=f"{marginal_ops(most) or 0:.1f} operations per fire at N={most.instances}; they "
+        f"grow as N^{grown.value:.2f}. Idle ones, {most.idle_ops_per_s or 0:.0f}/s, come on top",
+        figure=grown,
+        on="whether the idle fleet's renewals count",
         command=bench_command(name),
         evidence=cells(rows),
     )
@@ -140,14 +156,31 @@ def _cost(row: Row) -> float:
 
 
 def overhead(evidence: Evidence) -> list[Finding]:
-    """Row 3: each design's overhead against its word, and against the others' order."""
-    costs = {name: evidence.nearest(name, instances=10, jobs=100) for name in OVERHEAD}
+    """Row 3: each design's overhead against its word, and against the others' order.
+
+    All at one size, the largest that every measured design has: fleets of different sizes cannot
+    be compared.
+    """
+    costs = _at_one_size({name: evidence.rows_of(name) for name in OVERHEAD})
     measured = {
         name: _cost(row)
         for name, row in costs.items()
         if row is not None and row.fleet_overhead_ms_per_fire is not None
     }
     return [_overhead_of(evidence, name, costs[name], measured) for name in OVERHEAD]
+
+
+def _at_one_size(rows: Mapping[str, Sequence[Row]]) -> dict[str, Row | None]:
+    by_size = {
+        name: {(row.instances, row.jobs): row for row in some if row.fleet_overhead_ms_per_fire}
+        for name, some in rows.items()
+    }
+    several = [set(sizes) for sizes in by_size.values() if sizes]
+    size = max(set.intersection(*several), default=None) if several else None
+    return {
+        name: sizes.get(size) if size else None if sizes else next(iter(rows[name]), None)
+        for name, sizes in by_size.items()
+    }
 
 
 def _overhead_of(
@@ -169,8 +202,9 @@ def _overhead_of(
     return Finding(
         part=part,
         verdict=in_order(name, measured),
-        finding=f"{figure.value:.1f} ms of coordination calls per fire over the fleet; the order "
-        + " < ".join(sorted(measured, key=lambda other: measured[other])),
+        finding=f"{figure.value:.1f} ms of coordination calls per fire over the fleet at "
+        f"N={row.instances if row else 0} M={row.jobs if row else 0}; "
+        "the order " + " < ".join(sorted(measured, key=lambda other: measured[other])),
         figure=figure,
         command=bench_command(name, instances=10, jobs=100),
     )

@@ -1,8 +1,8 @@
 """Small arithmetic and phrases that the rules share."""
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
+from math import log
 from typing import Any
 
 from bench.claims.model import Verdict
@@ -49,8 +49,8 @@ def judge_band(figure: Figure, band: tuple[float, float]) -> Verdict:
     return "depends"
 
 
-def slope(rows: Sequence[Row], column: str, along: str) -> Figure | None:
-    """The exponent by which a column grows with `instances` or `jobs`, between neighbours.
+def slope(rows: Sequence[Row], figure: Callable[[Row], float | None], along: str) -> Figure | None:
+    """The exponent by which a figure grows with `instances` or `jobs`, between neighbours.
 
     Rows that differ in the other size are not compared. None with fewer than two sizes.
     """
@@ -58,21 +58,17 @@ def slope(rows: Sequence[Row], column: str, along: str) -> Figure | None:
     found: list[float] = []
     for fixed in sorted({getattr(row, other) for row in rows}):
         line = sorted(
-            (row for row in rows if getattr(row, other) == fixed and getattr(row, column)),
-            key=lambda row: int(getattr(row, along)),
+            (getattr(row, along), value)
+            for row in rows
+            if getattr(row, other) == fixed and (value := figure(row))
         )
-        found += [_exponent(a, b, column, along) for a, b in pairwise(line)]
+        found += [log(b[1] / a[1]) / log(b[0] / a[0]) for a, b in pairwise(line)]
     if not found:
         return None
     sizes = sorted({int(getattr(row, along)) for row in rows})
     letter = "N" if along == "instances" else "M"
     words = f"{rows[0].strategy} {rows[0].scenario} {letter}={sizes[0]}-{sizes[-1]}"
     return of_values(found, "exponent", words)
-
-
-def promised(rows: Sequence[Row], of: int) -> str:
-    """'largest measured N=30' for a sentence."""
-    return f"measured up to {of}" if rows else "not measured"
 
 
 def exposed(row: Row) -> int:
@@ -101,8 +97,3 @@ def cells(rows: Sequence[Row]) -> tuple[str, ...]:
 def known(evidence: Evidence, names: Sequence[str], scenario: str) -> list[Row]:
     """The measured rows of some strategies in one scenario, all sizes."""
     return [row for name in names for row in evidence.rows_of(name, scenario)]
-
-
-def _exponent(a: Row, b: Row, column: str, along: str) -> float:
-    grown = math.log(getattr(b, column) / getattr(a, column))
-    return grown / math.log(getattr(b, along) / getattr(a, along))
