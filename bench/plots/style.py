@@ -51,8 +51,8 @@ class Look:
 
 
 def use() -> None:
-    """Make matplotlib draw in this style, and pandas show words whole, in this process."""
-    pd.options.display.max_colwidth = None
+    """Make matplotlib draw in this style, and pandas show tables whole, in this process."""
+    pd.options.display.max_colwidth, pd.options.display.max_rows = None, 200
     mpl.rcParams.update(
         {
             "figure.figsize": (8.2, 4.0),
