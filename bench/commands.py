@@ -1,8 +1,6 @@
 """What the commands do: bench, trial, check and matrix, from settings to an exit code."""
 
-import asyncio
 import dataclasses
-import signal
 import sys
 from collections.abc import Sequence
 from datetime import datetime
@@ -23,6 +21,7 @@ from bench.runner import Bench
 from bench.settings import Settings, plans
 from bench.story import tell
 from bench.terminal import print_rows
+from bench.until_signalled import run_until_signalled
 
 FORMATS = ("table", "md", "csv", "json")
 
@@ -143,25 +142,13 @@ def progress_on(console: Console) -> Progress:
 def _run(bench: Bench, console: Console, results: Results) -> None:
     """Run the bench; on Ctrl-C or SIGTERM keep what has ended and say how to go on."""
     try:
-        asyncio.run(_until_signalled(bench))
-    except (KeyboardInterrupt, asyncio.CancelledError):
+        run_until_signalled(bench.run())
+    except KeyboardInterrupt:
         _finish(bench, results)
         console.print(f"{write_report(results)}", soft_wrap=True)
         console.print(f"interrupted: {trials(len(results.finished()))} kept; to go on:")
         console.print(f"coordbench bench --resume {results.path}", soft_wrap=True)
-        raise KeyboardInterrupt from None
-    except BaseExceptionGroup as group:
-        first = group
-        while isinstance(first, BaseExceptionGroup):
-            first = first.exceptions[0]
-        raise first from group
-
-
-async def _until_signalled(bench: Bench) -> None:
-    task = asyncio.current_task()
-    assert task is not None
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    await bench.run()
+        raise
 
 
 def _finish(bench: Bench, results: Results) -> list[Row]:

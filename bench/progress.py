@@ -72,7 +72,7 @@ class LineProgress:
         self.step(text)
 
     def begin(self, plans: list[Plan], done: int, expected_s: float) -> None:
-        self._total = len(plans)
+        self._count, self._total = 0, len(plans)
         kept = f" ({done} kept from before)" if done else ""
         self.step(f"{trials(len(plans))}{kept}, about {minutes(expected_s)}")
 

@@ -1,7 +1,5 @@
 """The command `coordbench known-failures`: list them, run them, make the table of the docs."""
 
-import asyncio
-import signal
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +13,7 @@ from bench.known_failures.again import Again, Shown
 from bench.known_failures.data import Failure, failures
 from bench.oracle.page import put_into
 from bench.results import Results
+from bench.until_signalled import run_until_signalled
 from strategies.catalogue import nearest
 
 NAME = "known-failures"
@@ -39,10 +38,10 @@ def run_failures(ids: Sequence[str], out: Path, resume: Path | None, page: Path 
     results = Results.open(resume) if resume else _new(out, ids)
     again = Again([_known(id_) for id_ in results.config["failures"]], results)
     try:
-        asyncio.run(_until_signalled(again, console))
-    except (KeyboardInterrupt, asyncio.CancelledError):
+        run_until_signalled(again.run(progress_on(console)))
+    except KeyboardInterrupt:
         console.print(f"interrupted: coordbench {NAME} --resume {results.path}", soft_wrap=True)
-        raise KeyboardInterrupt from None
+        raise
     return _say(again, results, console, page)
 
 
@@ -62,13 +61,6 @@ def _known(id_: str) -> Failure:
     if id_ not in known:
         raise BadArguments(f"unknown failure {id_!r}: {nearest(id_, known)}")
     return known[id_]
-
-
-async def _until_signalled(again: Again, console: Console) -> None:
-    task = asyncio.current_task()
-    assert task is not None
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    await again.run(progress_on(console))
 
 
 def _say(again: Again, results: Results, console: Console, page: Path | None) -> int:

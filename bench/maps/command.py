@@ -1,7 +1,5 @@
 """The command `coordbench map`: survey, then CSV and picture."""
 
-import asyncio
-import signal
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +16,7 @@ from bench.maps.kinds import kind
 from bench.maps.survey import INSTANCES, Survey
 from bench.results import Results
 from bench.settings import known_design
+from bench.until_signalled import run_until_signalled
 
 SHORTEST_S, LONGEST_S = 0.5, 60.0
 
@@ -64,11 +63,11 @@ def run_map(
         )
     survey = _survey(asked, results)
     try:
-        asyncio.run(_until_signalled(survey, console))
-    except (KeyboardInterrupt, asyncio.CancelledError):
+        run_until_signalled(survey.run(progress_on(console)))
+    except KeyboardInterrupt:
         _finish(survey, console, None)
         console.print(f"interrupted: coordbench map --resume {results.path}", soft_wrap=True)
-        raise KeyboardInterrupt from None
+        raise
     return _finish(survey, console, copy_to)
 
 
@@ -103,13 +102,6 @@ def _survey(asked: Asked, results: Results) -> Survey:
         seed=asked.seed,
         results=results,
     )
-
-
-async def _until_signalled(survey: Survey, console: Console) -> None:
-    task = asyncio.current_task()
-    assert task is not None
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    await survey.run(progress_on(console))
 
 
 def _finish(survey: Survey, console: Console, copy_to: Path | None) -> int:

@@ -29,9 +29,9 @@ def table(kind: Kind, design: Design, points: Sequence[Point]) -> str:
 
 
 def draw(
-    kind: Kind, design: Design, points: Sequence[Point], below: str, paths: Sequence[Path]
+    kind: Kind, design: Design, points: Sequence[Point], where: str, paths: Sequence[Path]
 ) -> None:
-    """Draw the map into files, by their endings; `below` says where and when it was measured."""
+    """Draw the map into files, by their endings; `where` says on what and when it was measured."""
     from matplotlib.figure import Figure  # heavy: only where a picture is made
 
     figure = Figure(figsize=(7.2, 4.4), layout="constrained")
@@ -49,11 +49,11 @@ def draw(
                      zorder=3, edgecolors="white", linewidths=0.6)  # fmt: skip
     axes.set_xlabel(kind.x_axis)
     axes.set_ylabel(kind.y_axis)
-    axes.set_title(f"{kind.name}: {design.name}")
+    axes.set_title(f"{kind.name}: {design.name}", loc="left", fontsize="medium")
+    axes.set_title(where, loc="right", fontsize="x-small", color="#555555")
     axes.set_xlim(left=0)
     axes.grid(visible=True, alpha=0.25)
     figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize="small")
-    figure.text(0.995, 0.995, below, ha="right", va="top", fontsize=6, color="#555555")
     for path in paths:
         figure.savefig(path, dpi=144, metadata=_undated(path))
 

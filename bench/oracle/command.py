@@ -1,7 +1,5 @@
 """The command `coordbench oracle`: run an exam, or go on with one, and say what it found."""
 
-import asyncio
-import signal
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +13,7 @@ from bench.oracle.mutant import Mutant
 from bench.oracle.page import put_into, tables, verdict
 from bench.results import Results
 from bench.settings import Settings
+from bench.until_signalled import run_until_signalled
 from strategies.catalogue import nearest
 
 NAME = "oracle"
@@ -28,12 +27,12 @@ def run_oracle(
     clean_up(console)
     exam = _resumed(resume) if resume else _new(names, healthy, out)
     try:
-        asyncio.run(_until_signalled(exam, console))
-    except (KeyboardInterrupt, asyncio.CancelledError):
+        run_until_signalled(exam.run(progress_on(console)))
+    except KeyboardInterrupt:
         console.print(
             f"interrupted: coordbench oracle --resume {exam.results.path}", soft_wrap=True
         )
-        raise KeyboardInterrupt from None
+        raise
     return _say(exam, console, page)
 
 
@@ -63,13 +62,6 @@ def _chosen(names: Sequence[str]) -> list[Mutant]:
         if name not in known:
             raise BadArguments(f"unknown mutant {name!r}: {nearest(name, known)}")
     return [known[name] for name in names or known]
-
-
-async def _until_signalled(exam: Exam, console: Console) -> None:
-    task = asyncio.current_task()
-    assert task is not None
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    await exam.run(progress_on(console))
 
 
 def _say(exam: Exam, console: Console, page: Path | None) -> int:
