@@ -95,7 +95,7 @@ def counts(judgement: Judgement) -> dict[str, int]:
     """How many fires have each outcome and flag that is worth a look, and other things counted."""
     found = {word: len(fires) for word, fires in judgement.verdict.fires.items()}
     if judgement.metrics:
-        found["foreign-release"] = judgement.metrics.foreign_releases
+        found["foreign-release"] = judgement.metrics.foreign_releases or 0
     return found
 
 
