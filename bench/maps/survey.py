@@ -24,7 +24,7 @@ from strategies.interface import Bounds, Design
 from strategies.model import Timing
 
 INSTANCES = 2
-ABREAST = 4  # trials at once: each is small, and waits most of its time
+ABREAST = 5  # trials at once, a row of first looks: each is small, and waits most of its time
 RESOLUTION = 0.06
 DIGITS = 4
 AFTER_S = 1.2  # load after the heal: what was to go wrong has
