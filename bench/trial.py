@@ -299,8 +299,8 @@ class Trial:
         servers = {}
         for name in self.plan.design.services:
             servers[name] = own(name, manner, self.done.logs / "servers", self.registration)
+            stack.push_async_callback(servers[name].stop)  # also of one that starts half
             await servers[name].start()
-            stack.push_async_callback(servers[name].stop)
         self.services = servers
         self.endpoints = {name: server.url for name, server in servers.items()}
 
