@@ -94,10 +94,15 @@ def _visit(address: str) -> Design:
     module, attribute, name = (*address.split(":", 2), "")[:3]
     try:
         one = from_source(f"{module}:{attribute}", name)
-    except (ImportError, AttributeError, TypeError) as error:
+    except UnknownStrategy:
+        raise
+    except Exception as error:  # somebody else's module may fail in any way
         raise UnknownStrategy(f"no strategy at {address!r}: {error}") from error
-    if one.name in designs():
-        raise BadEntryPoint(f"{address} gives {one.name!r}, which is already taken")
+    known = designs().get(one.name)
+    if known is one:
+        return one
+    if known is not None:
+        raise UnknownStrategy(f"{address} gives {one.name!r}, which is another strategy's name")
     _visitors[one.name] = f"{module}:{attribute}"
     return one
 
