@@ -74,9 +74,10 @@ def test_it_states_its_question_data_answer_and_limits(name: str) -> None:
     for word in ("**Question.**", "**Data.**", "## Answer"):
         assert word in said
     assert "## Limits" in said + shown
-    answer = [line for line in shown.splitlines() if line.startswith("**")]
-    assert len(answer) == 1
-    assert any(letter.isdigit() for letter in answer[0])
+    asked = next(place for place, cell in enumerate(book.cells) if "## Answer" in cell.source)
+    [answer] = book.cells[asked + 1].outputs
+    assert answer.data["text/markdown"].startswith("**")
+    assert any(letter.isdigit() for letter in answer.data["text/markdown"])
 
 
 @pytest.mark.parametrize("name", NAMES)
