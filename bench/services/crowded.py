@@ -15,9 +15,9 @@ from bench.services.redis import RedisRecipe
 
 CONNECTIONS = 80  # enough for ten instances, few enough to be taken in a moment
 WAITING = 8  # of the crowd, without a connection: they try again all the time
-AGAIN_S = 0.01
+AGAIN_S = 0.1
 FULL_S = 20.0
-DROPS, DROP_S = 10, 0.05
+DROP_S, QUIET = 0.05, 3  # drops are repeated until so many in a row found nobody
 
 
 class FewRedis(RedisRecipe):
@@ -49,8 +49,8 @@ class Crowd(Protocol):
     async def hold_one(self) -> None:
         """Take a connection and hold it for as long as the server lets us; or be refused."""
 
-    async def drop_others(self) -> None:
-        """Have the server hang up on every client but us."""
+    async def drop_others(self) -> int:
+        """Have the server hang up on every client but us; on how many it did."""
 
     async def end(self) -> None:
         """Give back what `begin` took."""
@@ -108,9 +108,10 @@ class CrowdedServer:
             await asyncio.sleep(AGAIN_S)
 
     async def _drop_again(self, crowd: Crowd) -> None:
-        for _ in range(DROPS):
+        quiet = 0
+        while quiet < QUIET:
             await asyncio.sleep(DROP_S)
-            await crowd.drop_others()
+            quiet = 0 if await crowd.drop_others() else quiet + 1
 
 
 class RedisCrowd:
@@ -138,7 +139,8 @@ class RedisCrowd:
                 self._ports.discard(port)
                 writer.close()
 
-    async def drop_others(self) -> None:
+    async def drop_others(self) -> int:
+        dropped = 0
         try:
             mine = await self._client.client_id()
             for one in await self._client.client_list():
@@ -146,8 +148,10 @@ class RedisCrowd:
                 if port not in self._ports and int(one["id"]) != mine:
                     with suppress(ResponseError):  # it may have gone by itself
                         await self._client.client_kill_filter(_id=one["id"])
+                        dropped += 1
         except (RedisError, OSError) as error:
             raise NoAnswer(f"redis: {type(error).__name__}") from None
+        return dropped
 
     async def end(self) -> None:
         await self._client.aclose()
@@ -174,16 +178,17 @@ class PostgresCrowd:
                 self._pids.add(made.info.backend_pid)
                 await asyncio.Event().wait()
 
-    async def drop_others(self) -> None:
+    async def drop_others(self) -> int:
         ours = [self._speaker.info.backend_pid, *self._pids]
         try:
-            await self._speaker.execute(
+            dropped = await self._speaker.execute(
                 "select pg_terminate_backend(pid) from pg_stat_activity "
                 "where backend_type = 'client backend' and pid <> all(%s)",
                 [ours],
             )
         except psycopg.Error as error:
             raise NoAnswer(f"postgres: {type(error).__name__}") from None
+        return dropped.rowcount
 
     async def end(self) -> None:
         await self._speaker.close()
