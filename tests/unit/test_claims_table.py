@@ -153,3 +153,22 @@ def test_the_committed_pages_are_what_their_results_give(name):
 
 def _is_committed(path: Path) -> bool:
     return path.is_relative_to(REPOSITORY / "published") and (path / "config.json").is_file()
+
+
+def test_runs_that_begin_once_the_server_is_back_are_not_runs_without_it(monkeypatch, tmp_path):
+    """The fault ends when the server answers again; it was away for three periods and a lease."""
+    from types import SimpleNamespace as Some
+
+    from bench.claims import trials
+    from strategies.model import Timing
+
+    fault = Some(t=100.0, heal_s=105.8)
+    record = Some(scenario="service-outage", strategy="redis-lock", timing=Timing(), period_s=1.0)
+    judged = Some(record=record, metrics=Some(faults=[fault]), verdict=Some(status="ok"))
+    kept = Some(trial_places=lambda: [tmp_path], judgement=lambda place: judged)
+    asked = []
+    monkeypatch.setattr(
+        trials, "_between", lambda _, *span: asked.append(span) or {"due": 40, "began": 0}
+    )
+    assert trials.outage_runs(kept) == {"redis-lock": {"due": 40, "began": 0}}
+    assert asked == [(101.0, 105.0)]
