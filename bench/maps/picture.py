@@ -62,9 +62,10 @@ def _draw_theory(axes: Any, kind: Kind, design: Design, points: Sequence[Point])
     rows = sorted({one.y for one in points})
     if not rows:
         return
-    low, high = rows[0] * 0.9, rows[-1] * 1.05
-    ys = [low, *rows, high]
-    bounds = [kind.theory(design, y) for y in ys]
+    bounds = [kind.theory(design, y) for y in rows]
+    ys = rows
+    if len(rows) == 1:  # a band needs a height
+        ys, bounds = [rows[0] * 0.95, rows[0] * 1.05], bounds * 2
     first, last = [one[0] for one in bounds], [one[1] for one in bounds]
     label = f"theory: {kind.theory_words}"
     if first == last:
