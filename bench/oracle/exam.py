@@ -69,7 +69,10 @@ class Exam:
             plans = [self._mutated(one.mutant, k) for one in self.findings() if not one.found]
             if k == 1:
                 plans += self._without_bugs()
-            await Bench(plans, self.results, progress, self.settings.services, costs=False).run()
+            if plans:
+                await Bench(
+                    plans, self.results, progress, self.settings.services, costs=False
+                ).run()
 
     def findings(self) -> list[Finding]:
         """What the kept trials say of each mutant."""

@@ -1,9 +1,11 @@
 """Bugs planted in the clustered SQL scheduler."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from bench.oracle.mutant import Change, Mutant
+from strategies.errors import ServiceLost
 from strategies.schedule import due_after
 
 Original = Callable[..., Any]
@@ -47,6 +49,16 @@ def _moves_on_one_too_far(original: Original) -> Original:
     return choose
 
 
+def _creates_the_tables_anew(original: Original) -> Original:
+    async def participate(self: Any, member: Any, jobs: Any) -> None:
+        with suppress(ServiceLost):  # another instance is at it
+            await self.clean_up()
+            await self.prepare(jobs)
+        await original(self, member, jobs)
+
+    return participate
+
+
 def _mutant(name: str, planted: str, scenario: str, breaks: str, *changes: Change) -> Mutant:
     return Mutant(name, "quartz", "quartz", planted, scenario, breaks, changes)
 
@@ -72,6 +84,13 @@ MUTANTS = (
         "steady",
         "none missed",
         Change(f"{SCHEDULER}._choose", _moves_on_one_too_far),
+    ),
+    _mutant(
+        "schema-made-anew",
+        "every instance drops and creates the tables when it starts",
+        "rolling-deploy",
+        "no duplicates",
+        Change("strategies.quartz.designs:Quartz.participate", _creates_the_tables_anew),
     ),
 )
 
