@@ -69,10 +69,9 @@ class Exam:
             plans = [self._mutated(one.mutant, k) for one in self.findings() if not one.found]
             if k == 1:
                 plans += self._without_bugs()
+            bench = Bench(plans, self.results, progress, self.settings.services, costs=False)
             if plans:
-                await Bench(
-                    plans, self.results, progress, self.settings.services, costs=False
-                ).run()
+                await bench.run()
 
     def findings(self) -> list[Finding]:
         """What the kept trials say of each mutant."""
