@@ -138,7 +138,7 @@ def load_scenario(path: Path) -> Scenario:
         faults = tuple(_planned(table) for table in file.faults)
     except OSError as error:
         raise BadArguments(f"scenario {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError, _Wrong) as error:
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError, _Wrong) as error:
         raise BadArguments(
             f"scenario {path}: {error} (docs/scenarios.md shows the form)"
         ) from error

@@ -117,7 +117,7 @@ def profile(name: str) -> Settings:
         settings = msgspec.convert(tomllib.loads(path.read_text()), Settings)
     except OSError as error:
         raise BadArguments(f"profile {name}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
         raise BadArguments(f"profile {name}: {error} (docs/profiles.md shows the form)") from error
     return msgspec.structs.replace(settings, profile=path.stem)
 

@@ -124,7 +124,7 @@ def load_workload(path: Path) -> Workload:
         tables = [msgspec.convert({**file.defaults, **table}, _JobTable) for table in file.jobs]
     except OSError as error:
         raise BadArguments(f"workload {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
         raise BadArguments(f"workload {path}: {error} (docs/workload.md shows the form)") from error
     if len({table.name for table in tables}) < len(tables) or not tables:
         raise BadArguments(f"workload {path}: expected one or more jobs, each with its own name")

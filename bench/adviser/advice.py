@@ -140,7 +140,7 @@ def _changes(case: Case, evidence: Evidence, best: str) -> Iterator[Change]:
         varied = msgspec.structs.replace(case, **other)
         first = min(_order(varied, Known(one, evidence)) for one in candidates())[-1]
         if first != best:
-            now, value = (_words(getattr(one, question)) for one in (case, varied))
+            now, value = (words(getattr(one, question)) for one in (case, varied))
             yield Change(question=question, now=now, value=value, design=first)
 
 
@@ -154,9 +154,10 @@ def _score(found: Sequence[Point]) -> float:
     return round(FULL + sum(point.points for point in found), 3)
 
 
-def _words(value: Any) -> str:
+def words(value: Any) -> str:
+    """An answer as it is told: yes and no, a list, a number without zeros behind it."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, tuple):
         return ", ".join(value) or "nothing"
-    return str(value)
+    return f"{value:.10g}" if isinstance(value, float) else str(value)

@@ -90,6 +90,8 @@ def load_case(path: Path) -> Case:
         return checked(tomllib.loads(path.read_text()))
     except OSError as error:
         raise BadArguments(f"case {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise BadArguments(f"case {path}: no text in UTF-8 ({error.reason})") from error
     except tomllib.TOMLDecodeError as error:
         raise BadArguments(f"case {path}: {error} (docs/adviser.md shows the form)") from error
     except BadArguments as error:
@@ -131,8 +133,9 @@ def _check(case: Case) -> None:
     for name in case.operated:
         if name not in SERVICES:
             raise BadArguments(f"unknown service {name!r}: {nearest(name, SERVICES)}")
-    if case.today and case.today not in designs():
-        raise BadArguments(f"unknown strategy {case.today!r}: {nearest(case.today, designs())}")
+    for name in (*case.guides, *([case.today] if case.today else [])):
+        if name not in designs():
+            raise BadArguments(f"unknown strategy {name!r}: {nearest(name, designs())}")
 
 
 def _within(what: str, value: float, low: float, high: float, unit: str = "") -> None:

@@ -38,6 +38,8 @@ def estimate(case: Case, known: Known) -> Estimate:
         assumed.append(f"a spike is taken for {SPIKE} times the average")
     if wanted:
         assumed.append(f"operations per fire as in {wanted.cell}")
+        if wanted.waiting != 1:
+            assumed.append(f"losers ask on while a run lasts, {case.longest_run} each")
         assumed.append(f"idle operations at a lease of {lease_for(known, case):.2g} s")
     return Estimate(
         new_servers=sum(described[name]["servers"] for name in new),

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
+from bench.adviser.case import Case
 from bench.evidence import Evidence, Figure, bench_command, cell_words
 from bench.matrix import Row
 from strategies.interface import Design, Stress
 from strategies.model import Timing
 
+MOST_INSTANCES, MOST_JOBS = 50, 1000  # what a bench on one machine can be asked for
 STRESSES: tuple[Stress, ...] = ("crash", "pause", "partition")  # scenarios of the same names
 
 
@@ -84,3 +86,16 @@ class Known:
     def command(self, scenario: str, **more: Any) -> str:
         """The command that measures this design."""
         return bench_command(self.name, scenario, **more)
+
+    def command_at(self, case: Case, scenario: str) -> str:
+        """The command that measures this design at the case's size, as far as a machine goes."""
+        size = {
+            "instances": min(case.instances, MOST_INSTANCES),
+            "jobs": min(case.jobs, MOST_JOBS),
+        }
+        return self.command(scenario, **size)
+
+
+def beyond(case: Case, row: Row) -> bool:
+    """Whether a case is larger than a cell, so that its figures are carried over by argument."""
+    return case.instances > row.instances or case.jobs > row.jobs

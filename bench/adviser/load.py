@@ -30,6 +30,7 @@ class Demand:
     seen_per_s: float
     extrapolated: bool
     cell: str
+    waiting: float = 1.0
 
     @property
     def ratio(self) -> float:
@@ -48,7 +49,8 @@ def demand(known: Known, case: Case) -> Demand | None:
     most_n = max(one.instances for one in rows)
     grown = max(1.0, case.instances / row.instances)
     per_fire = (marginal_ops(row) or 0.0) * (grown if known.design.family == "lock" else 1.0)
-    per_fire *= waiting(known, case, row)
+    waited = waiting(known, case, row)
+    per_fire *= waited
     idle = (row.idle_ops_per_s or 0.0) * grown * (row.lease_s or 1.0) / lease_for(known, case)
     cpu = row.cpu_ms_per_fire
     return Demand(
@@ -60,6 +62,7 @@ def demand(known: Known, case: Case) -> Demand | None:
         extrapolated=case.instances > most_n
         or case.peak_per_s > max(fires_per_s(one) for one in rows),
         cell=cell_words(row),
+        waiting=waited,
     )
 
 
@@ -91,7 +94,7 @@ def seen(row: Row) -> float:
     return (row.ops_per_fire or 0.0) * fires_per_s(row)
 
 
-def latency(known: Known, case: Case) -> Figure | None:
+def latency(known: Known, case: Case) -> tuple[Row | None, Figure | None]:
     """From due time to start, p99, in the nearest steady cell."""
     row = known.evidence.nearest(known.name, instances=case.instances, jobs=case.jobs)
-    return known.evidence.figure(row, "trigger_latency_p99_ms", "ms p99 from due to start")
+    return row, known.evidence.figure(row, "trigger_latency_p99_ms", "ms p99 from due to start")

@@ -68,8 +68,7 @@ def _case(name: str, text: str, advice: Advice) -> Iterator[str]:
     yield f"Why `{advice.best.design}`, and what speaks against it:"
     yield ""
     for point in advice.best.points:
-        extra = " (extrapolated)" if point.extrapolated else ""
-        yield f"- {signed(point.points)} {point.topic}: {point.why}{extra} [{source(point)}]"
+        yield f"- {signed(point.points)} {point.topic}: {point.why} [{source(point)}]"
     yield ""
     changes = "; ".join(change_words(one) for one in advice.changes)
     yield f"What would change it: {changes or 'none of the inputs alone'}."

@@ -9,11 +9,12 @@ import math
 from collections.abc import Sequence
 
 from bench.adviser.case import Case, Cost
-from bench.adviser.facts import STRESSES, Known, stated
+from bench.adviser.facts import STRESSES, Known, beyond, stated
 from bench.adviser.point import Point, Rule
 from bench.adviser.scaling import one_process, pods, punctual, scale
 from bench.code_lines import code_lines
 from bench.evidence import Figure
+from bench.matrix import Row
 from strategies.interface import Design
 
 WEIGHT: dict[Cost, float] = {"none": 0, "low": 8, "high": 25, "ruinous": 60}
@@ -37,6 +38,7 @@ def duplicates(case: Case, known: Known) -> list[Point]:
             Point(
                 topic="duplicates", points=-weight * left, why=said + how, figure=figure,
                 rule="unfenced", missing="" if worst else known.command("pause"),
+                extrapolated=worst is not None and beyond(case, worst[0]),
             )
         ]  # fmt: skip
     if worst is None:
@@ -51,7 +53,10 @@ def duplicates(case: Case, known: Known) -> list[Point]:
     row, rate = worst
     risk = risk_of(rate, excluded=not _may(design, "duplicates"))
     said = f"worst of the faults is {row.scenario}: {rate.value:.1%} of exposed fires ran twice"
-    return [Point(topic="duplicates", points=-weight * risk * left, why=said + how, figure=rate)]
+    return [
+        Point(topic="duplicates", points=-weight * risk * left, why=said + how, figure=rate,
+              extrapolated=beyond(case, row), missing=_larger(case, known, row))
+    ]  # fmt: skip
 
 
 def _harm_left(case: Case, known: Known) -> tuple[float, str]:
@@ -76,7 +81,15 @@ def missed(case: Case, known: Known) -> list[Point]:
     row, rate = worst
     risk = risk_of(rate, excluded=not _may(known.design, "missed", "interrupted"))
     said = f"worst of the faults is {row.scenario}: {rate.value:.1%} of exposed fires never done"
-    return [Point(topic="missed", points=-weight * risk, why=said, figure=rate)]
+    return [
+        Point(topic="missed", points=-weight * risk, why=said, figure=rate,
+              extrapolated=beyond(case, row), missing=_larger(case, known, row))
+    ]  # fmt: skip
+
+
+def _larger(case: Case, known: Known, row: Row) -> str:
+    """The command that measures faults at the case's own size, where a cell is smaller."""
+    return known.command_at(case, ",".join(STRESSES)) if beyond(case, row) else ""
 
 
 def risk_of(rate: Figure, *, excluded: bool) -> float:
@@ -103,13 +116,16 @@ def failover(case: Case, known: Known) -> list[Point]:
         said = (
             f"its defaults take {default[1].value:.1f} s after a kill; {wanted:g} s are tolerable"
         )
-        return [Point(topic="failover", points=0, why=said, figure=default[1])]
+        return [
+            Point(topic="failover", points=0, why=said, figure=default[1],
+                  extrapolated=beyond(case, default[0]))
+        ]  # fmt: skip
     if tuned is None:
         bound = known.bound_s
-        long = bound is None or bound > wanted
-        said = "no bound" if bound is None else f"its own bound is {bound:g} s at a lease of 2 s"
+        said = "no bound" if bound is None else f"its own bound is {bound:.3g} s at a lease of 2 s"
+        less = -30.0 if bound is None else -2.0 if bound <= wanted else _too_slow(bound, wanted)
         return [
-            Point(topic="failover", points=-10.0 if long else -2.0, why=said, rule="bound",
+            Point(topic="failover", points=less, why=said, rule="bound",
                   missing=known.command("crash"))
         ]  # fmt: skip
     row, figure = tuned
@@ -119,11 +135,19 @@ def failover(case: Case, known: Known) -> list[Point]:
         said = f"at most {most:.1f} s at a lease of {row.lease_s:g} s; up to {lease:.3g} s would do"
         return [
             Point(topic="failover", points=-2.0, why=said, figure=figure,
+                  extrapolated=beyond(case, row),
                   missing="" if default else known.command("crash", timing="vendor"))
         ]  # fmt: skip
-    less = -min(30.0, 5 + 10 * math.log2(most / wanted))
     said = f"{most:.1f} s at a lease of {row.lease_s:g} s; only {wanted:g} s are tolerable"
-    return [Point(topic="failover", points=less, why=said, figure=figure)]
+    return [
+        Point(topic="failover", points=_too_slow(most, wanted), why=said, figure=figure,
+              extrapolated=beyond(case, row))
+    ]  # fmt: skip
+
+
+def _too_slow(seconds: float, wanted: float) -> float:
+    """Points for a failover that takes longer than is tolerable, measured or by the bound."""
+    return -min(30.0, 5 + 10 * math.log2(seconds / wanted))
 
 
 def grain(case: Case, known: Known) -> list[Point]:

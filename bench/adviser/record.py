@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from datetime import date
 
-from bench.adviser.advice import Advice, Option
-from bench.adviser.showing import change_words, headline, signed, source
+from bench.adviser.advice import Advice, Option, words
+from bench.adviser.showing import change_words, headline, name_of, signed, source
 
 
 def decision_record(advice: Advice, today: date) -> str:
@@ -14,7 +14,7 @@ def decision_record(advice: Advice, today: date) -> str:
 
 def _lines(advice: Advice, today: date) -> Iterator[str]:
     best = advice.best
-    yield f"# How scheduled jobs of {advice.case.name} run once: {best.design}"
+    yield f"# How scheduled jobs of {name_of(advice.case)} run once: {best.design}"
     yield ""
     yield f"Date: {today.isoformat()}. Status: proposed. Made by `coordbench advise`."
     yield ""
@@ -24,7 +24,9 @@ def _lines(advice: Advice, today: date) -> Iterator[str]:
     yield ""
     yield "## Decision"
     yield ""
-    yield f"{headline(advice)} It is: {best.summary}."
+    yield f"We use `{best.design}`: {best.summary}."
+    yield ""
+    yield f"{headline(advice)} What moved its points, and what they rest on:"
     yield ""
     yield from _reasons(best)
     yield ""
@@ -56,19 +58,13 @@ def _context(advice: Advice) -> Iterator[str]:
     yield "|---|---|"
     for name in case.__struct_fields__:
         value = getattr(case, name)
-        if name in ("name", "guides", "guides_say") or value in (None, "", ()):
-            continue
-        if isinstance(value, bool):
-            value = "yes" if value else "no"
-        if isinstance(value, tuple):
-            value = ", ".join(value)
-        yield f"| {name.replace('_', ' ')} | {value} |"
+        if name not in ("name", "guides", "guides_say") and value not in (None, ""):
+            yield f"| {name.replace('_', ' ')} | {words(value)} |"
 
 
 def _reasons(option: Option) -> Iterator[str]:
     for point in option.points:
-        extra = " (extrapolated)" if point.extrapolated else ""
-        yield f"- {signed(point.points)} {point.topic}: {point.why}{extra} - {source(point)}"
+        yield f"- {signed(point.points)} {point.topic}: {point.why} [{source(point)}]"
 
 
 def _options(advice: Advice) -> Iterator[str]:

@@ -3,7 +3,7 @@
 import math
 
 from bench.adviser.case import Case
-from bench.adviser.facts import Known
+from bench.adviser.facts import Known, beyond
 from bench.adviser.load import Demand, demand, latency
 from bench.adviser.point import Point
 from bench.evidence import Figure
@@ -15,14 +15,13 @@ PODS_PER_S = 10.0
 
 def scale(case: Case, known: Known) -> list[Point]:
     """Operations a second at the case's peak, against the most that was measured."""
-    size = {"instances": min(case.instances, 50), "jobs": min(case.jobs, 1000)}
     wanted, like = demand(known, case), ""
     if wanted is None:
         wanted, like = _like_its_family(case, known)
     if wanted is None:
         said = "its operations were never counted, nor those of its family"
         return [Point(topic="scale", points=-10.0, why=said, rule="not measured",
-                      missing=known.command("steady", **size), extrapolated=True)]  # fmt: skip
+                      missing=known.command_at(case, "steady"), extrapolated=True)]  # fmt: skip
     figure = Figure(value=wanted.seen_per_s, unit="operations/s seen", cell=wanted.cell)
     said = (
         f"{wanted.peak_per_s:.3g} operations/s at the peak, {wanted.seen_per_s:.3g} were seen{like}"
@@ -31,7 +30,7 @@ def scale(case: Case, known: Known) -> list[Point]:
     return [
         Point(topic="scale", points=-less, why=said, figure=figure,
               extrapolated=wanted.extrapolated or bool(like), rule="as its family" if like else "",
-              missing=known.command("steady", **size) if wanted.extrapolated or like else "")
+              missing=known.command_at(case, "steady") if wanted.extrapolated or like else "")
     ]  # fmt: skip
 
 
@@ -58,7 +57,7 @@ def one_process(case: Case, known: Known) -> list[Point]:
     missing = "" if row else known.command("burst", jobs=min(case.jobs, 300))
     return [
         Point(topic="scale", points=-less, why=said, figure=figure, rule="one leader",
-              missing=missing)
+              missing=missing, extrapolated=row is not None and beyond(case, row))
     ]  # fmt: skip
 
 
@@ -73,9 +72,11 @@ def pods(case: Case, known: Known) -> list[Point]:
 
 def punctual(case: Case, known: Known) -> list[Point]:
     """How late runs start, where periods are short."""
-    late = latency(known, case)
-    if late is None or late.value / 1000 <= 0.1 * case.period_s:
+    row, late = latency(known, case)
+    if row is None or late is None or late.value / 1000 <= 0.1 * case.period_s:
         return []
     said = f"starts {late.value:.0f} ms late (p99) of a period of {case.period}"
     less = min(20.0, 100 * late.value / 1000 / case.period_s)
-    return [Point(topic="latency", points=-less, why=said, figure=late)]
+    return [
+        Point(topic="latency", points=-less, why=said, figure=late, extrapolated=beyond(case, row))
+    ]

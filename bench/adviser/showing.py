@@ -7,6 +7,7 @@ import msgspec
 from rich.console import Console
 
 from bench.adviser.advice import Advice, Change, Option
+from bench.adviser.case import Case
 from bench.adviser.point import Point
 
 WIDTH = 80
@@ -55,20 +56,33 @@ def headline(advice: Advice) -> str:
         if not one.excluded and best.score - one.score < CLOSE
     ]
     said = (
-        f"{case.name}: {best.design} ({best.score:.0f} points of 100), for {case.instances} "
+        f"{name_of(case)}: {best.design} ({best.score:.0f} points of 100), for {case.instances} "
         f"instances, {case.jobs} jobs, {case.fires_per_s:.3g} fires/s."
     )
     if close:
         said += f" Within {CLOSE:g} points, so as good: {', '.join(close)}."
+    return " ".join([said, *notes(case)])
+
+
+def name_of(case: Case) -> str:
+    """The case's name on one line."""
+    return " ".join(case.name.split())
+
+
+def notes(case: Case) -> list[str]:
+    """What the ranking cannot say of a case: that it may need none, or one that is not here."""
+    said = []
+    if case.instances == 1:
+        said.append("One instance needs no coordination as long as no deployment runs two of it.")
+    if "broker" in case.operated:
+        said.append("The broker changes nothing: no design here runs on a broker yet.")
     return said
 
 
 def reason(point: Point) -> Iterator[str]:
     """One point with what it is tied to."""
-    said = f"{signed(point.points):>6}  {point.topic}: {point.why}"
-    if point.extrapolated:
-        said += " (extrapolated)"
-    yield from _wrapped(said + f" [{source(point)}]", "  ", 10)
+    said = f"{signed(point.points):>6}  {point.topic}: {point.why} [{source(point)}]"
+    yield from _wrapped(said, "  ", 10)
 
 
 def signed(points: float) -> str:
@@ -77,11 +91,11 @@ def signed(points: float) -> str:
 
 
 def source(point: Point) -> str:
-    """The cell or the rule behind a point."""
-    if point.figure is None:
-        return f"rule: {point.rule}"
-    cited = f"{point.figure.cell}: {point.figure}"
-    return f"{cited}; rule: {point.rule}" if point.rule else cited
+    """The cell or the rule behind a point, and whether the case is beyond the cell."""
+    cited = [] if point.figure is None else [f"{point.figure.cell}: {point.figure}"]
+    cited += [f"rule: {point.rule}"] if point.rule else []
+    cited += ["extrapolated"] if point.extrapolated else []
+    return "; ".join(cited)
 
 
 def change_words(change: Change) -> str:

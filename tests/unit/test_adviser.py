@@ -13,10 +13,12 @@ from written_rows import crash, evidence, rate, steady
 from bench.adviser import Case, advise, checked, load_case
 from bench.adviser.advice import advise_on, candidates, rank, variations
 from bench.adviser.case import COSTS
+from bench.adviser.estimate import estimate
 from bench.adviser.facts import Known
 from bench.adviser.load import demand, lease_for
 from bench.adviser.points import points
 from bench.adviser.record import decision_record
+from bench.adviser.scaling import punctual
 from bench.adviser.showing import headline, lines, to_json
 from bench.errors import BadArguments, InvalidResults
 from bench.evidence import Evidence
@@ -171,6 +173,9 @@ def test_losers_that_wait_ask_as_long_as_the_run_lasts():
     )
     assert ratio == pytest.approx((1 + 10) / (1 + 1))
     assert demand(leads, long).mean_per_s == demand(leads, short).mean_per_s
+    told, other = (estimate(long, one).assumptions for one in (waits, leads))
+    assert "losers ask on while a run lasts, 10s each" in told
+    assert not any("losers" in one for one in other)
 
 
 def test_idle_operations_shrink_with_the_lease_that_is_tolerable():
@@ -204,6 +209,41 @@ def test_a_design_that_was_not_measured_is_never_cheaper_than_its_measured_famil
         topics(advice.option("postgres-lock"))["scale"]
         <= topics(advice.option("redis-lock"))["scale"]
     )
+
+
+@pytest.mark.parametrize("wanted", ["1s", "1500ms", "2s", "1m"])
+def test_a_failover_that_was_not_measured_is_never_better_than_the_same_one_measured(wanted):
+    """A design's own bound says no more in its favour than a trial that took as long."""
+    asked = case(operated=["etcd"], failover=wanted, duplicate_cost="none", missed_cost="none")
+    bound = Known(design("etcd-election"), Evidence()).bound_s
+    seen = evidence(crash("etcd-election", bound / 1.1))
+    unseen, tried = (
+        topics(answer(asked, known).option("etcd-election"))["failover"]
+        for known in (Evidence(), seen)
+    )
+    assert unseen <= tried
+
+
+def test_whatever_is_cited_from_a_smaller_cell_is_called_extrapolated():
+    """Faults and latencies too: rates at 3 x 10 are not rates at 500 x 3."""
+    large = case(instances=500, failover="2m")
+    small = case(instances=3, jobs=10, failover="2m")
+    for asked, beyond in ((large, True), (small, False)):
+        for point in answer(asked, EVIDENCE).option("redis-lock").points:
+            if point.figure and " N=" in point.figure.cell:
+                assert point.extrapolated is beyond, point
+    advice = advise_on(large, EVIDENCE)
+    assert (
+        "coordbench bench --strategies redis-lock --scenarios crash,pause,partition -n 50 -m 3"
+        in advice.missing
+    )
+    told = "\n".join(lines(advice))
+    assert "fires; extrapolated]" in " ".join(told.split())
+    late = evidence(steady("redis-lock", trigger_latency_p99_ms=500.0))
+    for n, beyond in ((3, False), (4, True)):
+        asked = case(instances=n, period="1s")
+        [point] = punctual(asked, Known(design("redis-lock"), late))
+        assert point.extrapolated is beyond
 
 
 def test_a_leader_that_would_run_everything_itself_pays_for_it():
@@ -321,6 +361,29 @@ def test_the_decision_record_has_its_parts_and_cites_what_was_measured():
     assert "remove redis-lock-bare once a month has passed" in text
 
 
+def test_the_decision_record_says_what_is_chosen_and_that_nothing_is_operated():
+    from datetime import date
+
+    asked = case(name="jobs\n# of | ours", operated=[], fires_per_day=1000)
+    text = decision_record(advise_on(asked, EVIDENCE), date(2026, 11, 21))
+    title, chosen = text.splitlines()[0], advise_on(asked, EVIDENCE).best
+    assert title == f"# How scheduled jobs of jobs # of | ours run once: {chosen.design}"
+    assert f"We use `{chosen.design}`: {chosen.summary}." in text
+    assert "| operated | nothing |" in text
+    assert "| fires per day | 1000 |" in text
+
+
+def test_a_broker_that_is_operated_is_answered_and_not_passed_over():
+    assert "broker" not in headline(advise_on(case(), EVIDENCE))
+    said = headline(advise_on(case(operated=["broker"]), EVIDENCE))
+    assert "no design here runs on a broker" in said
+
+
+def test_for_one_instance_it_says_that_nothing_is_to_be_coordinated():
+    assert "needs no coordination" in headline(advise_on(case(instances=1), EVIDENCE))
+    assert "needs no coordination" not in headline(advise_on(case(instances=2), EVIDENCE))
+
+
 def test_a_migration_to_what_is_in_use_is_none():
     advice = answer(case(today="redis-lock"), EVIDENCE)
     assert advice.option("redis-lock").migration == ("nothing to migrate: redis-lock is in use",)
@@ -356,6 +419,18 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path):
     torn.write_text("instances = ")
     with pytest.raises(BadArguments, match=r"torn\.toml.*docs/adviser\.md shows the form"):
         load_case(torn)
+
+
+def test_a_file_that_is_no_text_is_one_line(tmp_path):
+    binary = tmp_path / "binary.toml"
+    binary.write_bytes(b"\xff\xfe instances")
+    with pytest.raises(BadArguments, match=r"case .*binary\.toml: no text in UTF-8"):
+        load_case(binary)
+
+
+def test_designs_that_guides_choose_are_known_ones():
+    with pytest.raises(BadArguments, match="unknown strategy 'quarts': did you mean quartz"):
+        case(guides=["quarts"])
 
 
 def test_results_that_are_not_there_name_the_command_that_makes_them(tmp_path):

@@ -7,6 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.errors import BadArguments
+from bench.scenario_files import load_scenario
+from bench.settings import profile
 from bench.workload import default_workload, load_workload, period_for, seconds
 from strategies.model import Cron, Every, Timing
 
@@ -112,3 +114,17 @@ def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
 )
 def test_lengths_of_time_are_read_with_their_unit(text: str, value: float) -> None:
     assert seconds(text) == pytest.approx(value)
+
+
+@pytest.mark.parametrize("kind", ["workload", "scenario", "profile"])
+def test_a_file_that_is_no_text_is_refused_in_one_line(tmp_path: Path, kind: str) -> None:
+    readers = {
+        "workload": load_workload,
+        "scenario": load_scenario,
+        "profile": lambda file: profile(str(file)),
+    }
+    file = tmp_path / "binary.toml"
+    file.write_bytes(b"\xff\xfe not text")
+    with pytest.raises(BadArguments, match=rf"{kind} .*binary\.toml: .*utf-8.* .docs/") as refused:
+        readers[kind](file)
+    assert "\n" not in str(refused.value)
