@@ -49,7 +49,7 @@ def _range_of(evidence: Evidence, name: str, low: int, high: int | None) -> Find
     return Finding(
         part=part,
         verdict=verdict,
-        finding=f"carried with every fire on time at N = {sizes or 'no size'}; "
+        finding=f"carried, at most 1 % late or wrong, at N = {sizes or 'no size'}; "
         f"beyond N={most.instances} nothing was measured",
         figure=evidence.figure(most, "trigger_latency_p99_ms", "ms from due to start, p99"),
         on="nothing outside the range was measured" if verdict == "depends" else "",

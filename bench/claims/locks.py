@@ -30,10 +30,14 @@ def _stuck(evidence: Evidence) -> Finding:
         return not_measured(part, "coordbench bench --scenarios crash --controls")
     missed = row.missed_fires or 0
     stuck = missed > 0 and row.failover_p50_s is None
+    if row.failover_p50_s is not None:
+        said = f"another took over after {row.failover_p50_s:.1f} s: {missed} fires missed"
+    else:
+        said = f"nobody took over after the kill: {missed} fires missed until the trial ended"
     return Finding(
         part=part,
         verdict="confirmed" if stuck else "contradicted",
-        finding=f"nobody took over after the kill: {missed} fires missed until the trial ended",
+        finding=said,
         figure=of_share(missed, exposed(row), cell_words(row), "% of exposed fires missed"),
         command="coordbench trial lock-without-ttl crash",
     )

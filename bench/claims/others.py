@@ -26,12 +26,14 @@ def trigger_lock(evidence: Evidence) -> list[Finding]:
         return [not_measured(part, run_only("trigger-lock"))]
     locked, samples = int(found["locked"]), int(found["samples"])
     figure = of_share(locked, samples, experiment_words("trigger-lock"), "% of looks found it held")
+    held = samples > 0 and locked / samples > HELD
+    how = "" if held else ": it is taken per statement"
     return [
         Finding(
             part=part,
-            verdict="confirmed" if samples and locked / samples > HELD else "contradicted",
+            verdict="confirmed" if held else "contradicted",
             finding=f"while jobs of {found['run_s']:g} s ran, {locked} of {samples} looks at the "
-            "lock row found it held: it is taken per statement. Ours, after Quartz' own job store",
+            f"lock row found it held{how}. Ours, after Quartz' own job store",
             figure=figure,
             command=run_only("trigger-lock"),
         )
@@ -88,7 +90,7 @@ def lines_of_code(evidence: Evidence) -> list[Finding]:
     found.append(
         Finding(
             part="what the lines leave out",
-            verdict="depends",
+            verdict=left_out(shortest, [code_lines(name) for name in LINES if name in designs()]),
             finding=said,
             figure=Figure(value=shortest, unit="lines, shortest listing", cell="listings"),
             on="whether fences, renewal, recovery and memory are written or taken from a library",
@@ -118,6 +120,17 @@ def _lines_of(name: str, counted: int) -> Finding:
 def lines_verdict(counted: int, least: int, most: int) -> Verdict:
     """Within the printed range, or not."""
     return "confirmed" if least <= counted <= most else "contradicted"
+
+
+def left_out(shortest: int, wholes: Sequence[int]) -> Verdict:
+    """Printed numbers that the guides' own form keeps and whole designs do not depend on the rest.
+
+    `shortest` listing and `wholes`, the designs, in lines; the largest printed number decides.
+    """
+    most = max(high for _, high in LINES.values())
+    if shortest > most:
+        return "contradicted"
+    return "depends" if any(lines > most for lines in wholes) else "confirmed"
 
 
 def heartbeat(evidence: Evidence) -> list[Finding]:

@@ -110,6 +110,7 @@ def test_row_5_a_range_is_contradicted_by_a_size_outside_that_is_carried():
     assert verdict(found, "zookeeper-election") == "contradicted"
     found = capacity.sweet_spots(evidence(steady("redis-lock", instances=10)))
     assert verdict(found, "redis-lock") == "depends"
+    assert "at most 1 % late or wrong" in found[0].finding
     late = steady("redis-lock", instances=30, late_fires=80)
     found = capacity.sweet_spots(evidence(steady("redis-lock", instances=10), late))
     assert verdict(found, "redis-lock") == "confirmed"
@@ -182,8 +183,10 @@ def test_row_8_persistence_is_that_nothing_is_lost_while_all_are_down():
 def test_row_9_a_lock_is_stuck_where_nobody_takes_over():
     stuck = measured("lock-without-ttl", "crash", missed_fires=12, exposed_fires=100)
     assert verdict(locks.locks(evidence(stuck)), "without TTL") == "confirmed"
+    assert "nobody took over" in locks.locks(evidence(stuck))[0].finding
     freed = crash("lock-without-ttl", 3.0, missed_fires=12)
     assert verdict(locks.locks(evidence(freed)), "without TTL") == "contradicted"
+    assert "another took over after 3.0 s" in locks.locks(evidence(freed))[0].finding
 
 
 def test_row_9_the_window_of_check_then_set_is_measured_and_not_assumed():
@@ -227,7 +230,9 @@ def test_row_11_the_watchdog_of_an_explicit_lease():
 @pytest.mark.parametrize(("locked", "wanted"), [(2, "contradicted"), (295, "confirmed")])
 def test_row_12_a_lock_held_throughout_is_found_held(locked, wanted):
     looks = {"samples": 297, "locked": locked, "run_s": 2.0}
-    assert verdict(others.trigger_lock(evidence(trigger_lock=looks)), "held") == wanted
+    found = others.trigger_lock(evidence(trigger_lock=looks))
+    assert verdict(found, "held") == wanted
+    assert ("taken per statement" in found[0].finding) == (wanted == "contradicted")
 
 
 @pytest.mark.parametrize(
@@ -300,6 +305,21 @@ def test_row_17_the_two_rules_disagree_and_by_how_much():
 @pytest.mark.parametrize(("lines", "wanted"), [(50, "confirmed"), (535, "contradicted")])
 def test_row_18_lines_are_within_the_printed_range_or_not(lines, wanted):
     assert others.lines_verdict(lines, 40, 60) == wanted
+
+
+@pytest.mark.parametrize(
+    ("shortest", "wholes", "wanted"),
+    [
+        (2, [535, 700], "depends"),
+        (2, [50, 120], "confirmed"),
+        (2, [50, 700], "depends"),
+        (400, [535, 700], "contradicted"),
+    ],
+)
+def test_row_18_what_the_lines_leave_out_is_the_way_from_a_listing_to_a_design(
+    shortest, wholes, wanted
+):
+    assert others.left_out(shortest, wholes) == wanted
 
 
 def test_row_19_what_protects_an_in_flight_job():
