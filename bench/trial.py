@@ -31,6 +31,7 @@ from bench.lanes import Run, counts_costs, how_it_runs
 from bench.leftovers import Registration
 from bench.links import LinkKind, relayed, unavailable
 from bench.live_history import LiveHistory
+from bench.machine import MACHINE, spent
 from bench.platforms import instance_endpoints, observed, planner_endpoints
 from bench.record import TrialRecord
 from bench.recorder import Recorder, epoch_offset, host_clock
@@ -473,6 +474,7 @@ class Trial:
         Counts that trials beside this one have their part in are left out.
         """
         self._enter(name)
+        self.recorder.record(Counters(instance=MACHINE, counts=spent()))
         if self.plan.runs == "at-once":
             return
         for service in self.plan.design.services:

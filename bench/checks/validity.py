@@ -12,9 +12,11 @@ import numpy as np
 from bench.checks.columns import GRANTED, Bools, Columns, Fault, Floats
 from bench.checks.fires import FireTable
 from bench.checks.lag import lag_p99_s, lags_under_load_s
+from bench.machine import BUSY, MACHINE, SPENT
 
 OFFERED = 0.95
 LAG_LEASES = 1 / 20  # p99 of the probe's lag, in leases
+SATURATED = 0.95  # of the cores' time under load: past it, who wins is the machine's doing
 STALL_LEASES = 1 / 4  # its largest lag under load: past it, holders lose leases to the machine
 SOON_S = 1.0  # after a kill its victim must have been seen dead
 STILL = ("kill", "pause", "suspend", "relocate")  # under these a process writes nothing
@@ -38,6 +40,7 @@ def invalid_reasons(
         *_load_not_offered(columns, fires),
         *(_idle_instances(columns) if coordinates and not faults else ()),
         *_harness_lagged(columns),
+        *_machine_saturated(columns),
         *_services_unhealthy(columns),
         *_instances_ended(columns),
     ]
@@ -192,6 +195,21 @@ def _harness_lagged(columns: Columns) -> Iterator[str]:
     stall_s = float(lags_under_load_s(columns).max())
     if stall_s >= columns.header.lease_s * STALL_LEASES:
         yield f"the machine stood still for {stall_s:.2f} s, a quarter of the lease or more"
+
+
+def _machine_saturated(columns: Columns) -> Iterator[str]:
+    begin_s, end_s = columns.phase_s("load"), columns.phase_s("quiet")
+    lines = [line for line in columns.counters if line.name == MACHINE]
+    if begin_s is None or end_s is None:
+        return
+    before = [line.counts for line in lines if line.t <= begin_s]
+    after = [line.counts for line in lines if line.t >= end_s]
+    if not before or not after:  # a history from elsewhere
+        return
+    spent_s = after[0][SPENT] - before[-1][SPENT]
+    share = (after[0][BUSY] - before[-1][BUSY]) / spent_s if spent_s > 0 else 0.0
+    if share >= SATURATED:
+        yield f"the machine was saturated: {share:.0%} of its cores' time was taken under load"
 
 
 def _services_unhealthy(columns: Columns) -> Iterator[str]:

@@ -227,6 +227,29 @@ def test_a_probe_that_was_silent_under_load_makes_the_trial_invalid():
     ]
 
 
+def machine(*busy_s: float) -> list[Counters]:
+    """What two cores spent up to the moments before, at the begin of and after the load."""
+    times = zip((2.0, 8.9, 30.0), (4.0, 17.8, 60.0), busy_s, strict=True)
+    return [
+        Counters(
+            t=at(t),
+            instance="machine",
+            counts={"core_s_total": 100 + spent, "busy_s_total": busy},
+        )
+        for t, spent, busy in times
+    ]
+
+
+def test_a_saturated_machine_makes_the_trial_invalid():
+    assert reasons(trial().add(*machine(1.0, 2.0, 43.3))) == [
+        "the machine was saturated: 98% of its cores' time was taken under load"
+    ]
+
+
+def test_a_machine_that_is_busy_before_the_load_only_does_no_harm():
+    assert reasons(trial().add(*machine(0.0, 13.7, 40.0))) == []
+
+
 def test_an_instance_that_never_coordinates_in_health_makes_the_trial_invalid():
     story = trial().run(10.0, 10.0, 10.4).add(counted("i2"))
     assert reasons(story, coordinates=True) == [
