@@ -7,6 +7,7 @@ the least and the greatest stand for it, and as two or three values lie apart by
 but never called. Cells are compared where strategy, scenario, timing, lease, N and M are the same.
 """
 
+import textwrap
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from bench.matrix import Row, row
 from bench.record import Cell, TrialRecord
 from bench.results import Results
 
+WIDTH = 80
 FEWEST = 4  # values on each side before min-max ranges that lie apart are called a difference
 
 Interval = tuple[float, float]
@@ -101,7 +103,15 @@ def compare(a: Path, b: Path) -> tuple[int, list[str]]:
         lines += ["", *_cell(cell, trials[0][cell], trials[1][cell], said)]
     lines += ["", *_only("A", trials[0].keys() - trials[1].keys())]
     lines += _only("B", trials[1].keys() - trials[0].keys())
-    return worst, [*lines, *verdicts, _conclusion(worst, len(common))]
+    lines += [*verdicts, _conclusion(worst, len(common))]
+    return worst, [part for line in lines for part in _fitted(line)]
+
+
+def _fitted(line: str) -> list[str]:
+    """A line in as many as WIDTH asks for; a long path or name stays in one piece."""
+    return textwrap.wrap(
+        line, WIDTH, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+    ) or [""]
 
 
 def promises_held(trials: Sequence[Judgement]) -> set[str] | None:
@@ -178,10 +188,10 @@ def _cell(
     rows = row(a), row(b)
     yield _name(cell)
     counts = [f"{one.status}, {one.valid_trials} of {one.trials} valid" for one in rows]
-    yield f"  {'trials':<15}A {counts[0]:<28}B {counts[1]}"
+    yield f"  {'trials':<15}A {counts[0]:<19} B {counts[1]}"
     for figure in figures(*rows):
         a_said, b_said = _side(figure.a, figure.unit), _side(figure.b, figure.unit)
-        yield f"  {figure.name:<15}A {a_said:<28}B {b_said:<28}{figure.called}"
+        yield f"  {figure.name:<15}A {a_said:<19} B {b_said:<19} {figure.called}"
     for line in said:
         yield f"  promise: {line}"
 
@@ -189,7 +199,7 @@ def _cell(
 def _side(side: Side, unit: str) -> str:
     scale = 100 if unit == "%" else 1
     low, high = (scale * end for end in side.interval)
-    return f"{scale * side.value:.3g} ({low:.3g} to {high:.3g}) {unit}"
+    return f"{scale * side.value:.3g} ({low:.3g}-{high:.3g}) {unit}"
 
 
 def _rate(one: Row, word: str) -> Side | None:

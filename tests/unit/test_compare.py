@@ -36,6 +36,19 @@ def test_the_same_twice_is_no_difference(tmp_path):
     assert "no difference shown" in said
 
 
+def test_all_is_said_in_80_columns_and_the_sides_stay_apart(tmp_path):
+    others = [
+        (healthy(), TrialRecord(strategy="zookeeper-election", scenario="pause", jobs=jobs))
+        for jobs in (1, 20, 300)
+    ]
+    sets = [(healthy(), RECORD)], [(paused_holder(), RECORD), *others]
+    _, said = compared(tmp_path, *sets)
+    told = [line for line in said.splitlines() if str(tmp_path) not in line]  # one long word
+    assert max(map(len, told)) <= 80
+    assert " B broken" in said
+    assert "N=3 M=300" in " ".join(said.split())
+
+
 def test_a_promise_that_no_longer_holds_is_exit_code_1(tmp_path):
     code, said = compared(tmp_path, [(healthy(), RECORD)], [(paused_holder(), RECORD)])
     assert code == 1
