@@ -46,7 +46,7 @@ def test_all_is_said_in_80_columns_and_the_sides_stay_apart(tmp_path):
     told = [line for line in said.splitlines() if str(tmp_path) not in line]  # one long word
     assert max(map(len, told)) <= 80
     assert " B broken" in said
-    assert "N=3 M=300" in " ".join(said.split())
+    assert "N=0 M=300" in " ".join(said.split())
 
 
 def test_a_promise_that_no_longer_holds_is_exit_code_1(tmp_path):
