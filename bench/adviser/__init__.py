@@ -8,6 +8,8 @@ advice.best.design, [point.why for point in advice.best.points]
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
+
 from bench.adviser.advice import Advice, Change, Option, advise_on
 from bench.adviser.case import Case, checked, load_case
 from bench.adviser.point import Point
@@ -15,7 +17,11 @@ from bench.evidence import Evidence, read_evidence
 
 
 def advise(case: Case, results: Evidence | str | Path | Sequence[str | Path]) -> Advice:
-    """Advice on a case, from evidence or from one or more results directories."""
+    """Advice on a case, from evidence or from one or more results directories.
+
+    Raises BadArguments for a case that cannot be used, InvalidResults for what is no result set.
+    """
+    case = checked(msgspec.structs.asdict(case))
     if isinstance(results, Evidence):
         return advise_on(case, results)
     paths = [results] if isinstance(results, str | Path) else results

@@ -412,6 +412,22 @@ def test_a_value_that_cannot_be_used_is_one_line(wrong, said):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"operated": "postgres"}, "Expected `array`, got `str`"),
+        ({"duplicate_cost": "hgh"}, "Invalid enum value 'hgh'"),
+        ({"instances": 0}, "instances: 0 given"),
+        ({"period": "soon"}, "'soon' is no length of time"),
+    ],
+)
+def test_a_case_written_in_a_notebook_is_checked_too(wrong, said):
+    """A struct takes any value; what cannot be used is said before anything is ranked."""
+    mine = Case(**({"instances": 3, "jobs": 10, "period": "1m"} | wrong))
+    with pytest.raises(BadArguments, match=said):
+        advise(mine, EVIDENCE)
+
+
 def test_a_file_that_cannot_be_read_is_named(tmp_path):
     with pytest.raises(BadArguments, match=r"case .*nowhere\.toml: No such file"):
         load_case(tmp_path / "nowhere.toml")
