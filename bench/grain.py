@@ -7,12 +7,15 @@ as fit and ends soon after the last; what a fault needs is struck from the first
 import math
 from collections.abc import Sequence
 
+from msgspec.structs import replace
+
 from bench.workload import Workload, default_workload
 from strategies.model import Every, Job
 
 LEAD_S = 4.0  # of load before the first due time: a fault waits for its target there
 LONGEST_RUN_PERIODS = 0.75  # that a load is made longer for: four due times are enough
 TAIL_S = 1.0  # of load after the last
+RETRIES = 3  # the backoffLimit that CronJobs are measured with
 RUN_S = 3.0  # long enough to be struck in the middle, short enough to end before a failover
 SET_UP_S, PER_INSTANCE_S, PER_JOB_S = 8.0, 0.3, 0.03  # until nodes are there and jobs are known
 
@@ -20,7 +23,8 @@ SET_UP_S, PER_INSTANCE_S, PER_JOB_S = 8.0, 0.3, 0.03  # until nodes are there an
 def workload(jobs: int, asked_s: float, grain_s: float) -> Workload:
     """M jobs with the shortest period of whole grains that is not shorter than asked."""
     period_s = math.ceil(asked_s / grain_s) * grain_s
-    return default_workload(jobs, period_s, RUN_S, grain_s)
+    made = default_workload(jobs, period_s, RUN_S, grain_s)
+    return Workload([replace(job, retries=RETRIES) for job in made.jobs], made.work)
 
 
 def load_s(asked_s: float, period_s: float) -> float:

@@ -161,6 +161,8 @@ class PlannedFault:
             return f"{fault.kind} needs a service, {design.name} uses none"
         if fault.acts_on == "clock" and design.replica == "node":
             return f"the clock of a node decides nothing in {design.name}"
+        if fault.kind == "memory-squeeze" and design.replica == "node":
+            return f"the runs of {design.name} hold no memory that could be squeezed"
         needed = HAVE.get(self.target)
         if needed and design.family != needed:
             return f"no {self.target} to aim at: {design.name} is no {needed}"

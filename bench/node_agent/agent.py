@@ -17,6 +17,7 @@ from bench.node_agent.node import Heartbeat, Node
 from bench.node_agent.pods import PodLife
 from bench.node_agent.process import NodeProcesses
 from bench.recorder import Recorder, host_clock
+from bench.services.kubernetes.observer import JOB_NAME, fire_of
 from strategies.kubernetes.api import KubernetesApi
 from strategies.kubernetes.follow import Change, Follower
 from strategies.kubernetes.objects import Pod
@@ -94,19 +95,13 @@ class Agent:
             self._recorder.record(InstanceStopped(error=f"a pod's life: {error!r}"))
 
     def _told_by_node(self, pod: Pod) -> Mapping[str, str]:
-        """What a run must know of the trial: where to report, and how long it is to last."""
-        container = pod.spec.containers[0]
-        job = next((one.value or "" for one in container.env if one.name == "COORDBENCH_JOB"), "")
-        work = self._config.work.get(job, Work())
-        luck = random.Random(f"{self._config.seed}/{pod.metadata.name}")
-        seconds = work.duration_s * (1 + luck.uniform(-1, 1) * work.spread)
+        """What a run must know of the trial: where to report, and what it is to do."""
         return {
             "COORDBENCH_NODE": self._config.name,
             "COORDBENCH_HISTORY": self._config.events,
             "COORDBENCH_LEDGER": self._config.ledger,
             "COORDBENCH_CLOCK_OFFSET_S": repr(self._config.offset_s),
-            "COORDBENCH_RUN_S": repr(seconds),
-            "COORDBENCH_FAIL": "1" if luck.random() < work.failure_rate else "",
+            **told_of(pod, self._config.work, self._config.seed),
         }
 
     async def _go_down(self) -> None:
@@ -123,6 +118,25 @@ class Agent:
             life.cancel()
         await asyncio.gather(*self._lives.values(), return_exceptions=True)
         self._processes.close()
+
+
+def told_of(pod: Pod, work: Mapping[str, Work], seed: int) -> Mapping[str, str]:
+    """How long a pod's run is to last, and whether it fails, as its job's work says."""
+    container = pod.spec.containers[0]
+    job = next((one.value or "" for one in container.env if one.name == "COORDBENCH_JOB"), "")
+    asked = work.get(job, Work())
+    luck = random.Random(f"{seed}/{pod.metadata.name}")
+    seconds = asked.duration_s * (1 + luck.uniform(-1, 1) * asked.spread)
+    return {
+        "COORDBENCH_RUN_S": repr(seconds),
+        "COORDBENCH_FAIL": "1" if failing(asked, pod, luck.random()) else "",
+    }
+
+
+def failing(work: Work, pod: Pod, drawn: float) -> bool:
+    """Whether the pod's run fails; `drawn` from [0, 1). A job that flaps goes by its due times."""
+    _, due_ms = fire_of(pod.metadata.labels.get(JOB_NAME, ""))
+    return drawn < work.failure_rate or (due_ms is not None and work.fails_at(due_ms))
 
 
 async def be_a_node(config: InstanceConfig) -> None:

@@ -96,8 +96,11 @@ class Node:
             },
             "status": self._status(),
         }
-        with suppress(Conflict):  # an answer was lost: it is there
+        try:
             await self._api.create(NODES, body)
+        except Conflict:
+            # An answer was lost; or a predecessor of this name was, and is given up by now.
+            await self._api.merge(f"{NODES}/{self.name}/status", {"status": self._status()})
         return (await self._api.get(f"{NODES}/{self.name}", NodeObject)).metadata.uid
 
     async def _create_lease(self, uid: str) -> None:

@@ -7,7 +7,7 @@ from contextlib import suppress
 import msgspec
 
 from bench.node_agent import status
-from bench.node_agent.process import NodeProcesses, PodProcess
+from bench.node_agent.process import KILLED, NodeProcesses, PodProcess
 from bench.node_agent.status import End
 from strategies.errors import ServiceLost
 from strategies.kubernetes.api import KubernetesApi
@@ -78,10 +78,10 @@ class PodLife:
 
     async def _live(self) -> PodStatus:
         """Run the container, again as its policy says; the pod's last status."""
-        if unfit := self._unfit():
-            return status.refused(unfit, self._now())
         spec = self.pod.spec
         born = self._now()
+        if (ended := self._before_it_began(born)) is not None:
+            return ended
         reporting: asyncio.Task[None] | None = None
         while True:
             started = self._now()
@@ -106,6 +106,22 @@ class PodLife:
                 end = End(end.exit_code, *TOO_LONG)
                 break
         return status.ended(self.pod, started, self._now(), self._restarts, end)
+
+    def _before_it_began(self, now: float) -> PodStatus | None:
+        """What became of a pod that this node cannot or must not start; None where it may.
+
+        It was deleted before the node heard of it, or its process died with a predecessor of the
+        node, as in a reboot: then only a restart by its policy is left.
+        """
+        if unfit := self._unfit():
+            return status.refused(unfit, now)
+        if self.pod.status.phase == "Running":
+            shown = self.pod.status.container_statuses
+            self._restarts = shown[0].restart_count if shown else 0
+            if not status.restarts_after(self.pod.spec.restart_policy, KILLED):
+                return status.ended(self.pod, now, now, self._restarts, End(KILLED))
+            self._restarts += 1
+        return PodStatus(phase="Failed") if self._leave.is_set() else None
 
     async def _until_end(self, born: float) -> End:
         """Until the process ends by itself, must leave, or has reached the pod's deadline."""

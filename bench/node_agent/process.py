@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 
-TOLD_TO_END, KILLED = 143, 137  # 128 + SIGTERM, SIGKILL, as a container's exit code says it
+KILLED = 137  # 128 + SIGKILL, as a container's exit code says it
 
 
 class NodeProcesses:

@@ -5,7 +5,7 @@
 2. At a due minute the CronJob controller makes a Job, named NAME-MINUTES and annotated with the
    scheduled time; the Job controller makes its pod; the scheduler gives the pod a node, which runs
    it. The nodes are the instances; they decide nothing.
-3. A pod that fails is made again after 10 s, 20 s, ... up to `backoffLimit` times.
+3. A pod that fails is made again after 10 s, 20 s, ... as often as the job's retries say.
 4. A node whose Lease has not been renewed for the grace period is marked unreachable; its pods are
    deleted after the toleration, and the Job controller makes others, after the same back-off.
 5. With Forbid a fire that comes due while a Job is active waits: when the Job ends, or at the next

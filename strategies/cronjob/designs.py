@@ -58,7 +58,8 @@ PROMISE: Mapping[Stress, Allowed] = {
     "burst": NOTHING,
     "slow-network": NOTHING,
     "clock": NOTHING,
-    "failing": NOTHING,
+    # A Job that waits for its next try is active, and Forbid holds fires up though nothing runs.
+    "failing": Allowed(missed=True),
     "scaling": NOTHING,
     "rolling": UNSAID,
     "crash": LOST_NODE,
@@ -77,6 +78,7 @@ ALLOW: Mapping[Stress, Allowed] = {
     **{stress: replace(allowed, overlaps=True) for stress, allowed in PROMISE.items()},
     "crash": replace(UNSAID, overlaps=True),
     "outage": replace(UNSAID, overlaps=True),
+    "failing": Allowed(overlaps=True),
     "long-job": Allowed(overlaps=True),
 }
 # The next fire breaks off a run that is still open, and a lost pod's Job with it.
@@ -86,6 +88,7 @@ REPLACE: Mapping[Stress, Allowed] = {
     "burst": NOTHING,
     "crash": replace(UNSAID, interrupted=True),
     "outage": replace(UNSAID, interrupted=True),
+    "failing": Allowed(interrupted=True),
     "long-job": Allowed(interrupted=True),
 }
 

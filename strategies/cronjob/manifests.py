@@ -41,14 +41,15 @@ class Settings:
 
     `concurrency` None follows the job's overlap policy. `toleration_s` None leaves upstream's
     300 s. `starting_deadline_s` None means none, unless the job's misfire policy is `skip`.
-    `image` names what pods run on a cluster with nodes of its own.
+    `backoff_limit` None is the job's own number of retries. `image` names what pods run on a
+    cluster with nodes of its own.
     """
 
     toleration_s: int | None = None
     concurrency: Concurrency | None = None
     starting_deadline_s: int | None = None
     pod_replacement: PodReplacement = "TerminatingOrFailed"
-    backoff_limit: int = 3
+    backoff_limit: int | None = None
     suspend: bool = False
     image: str = ""
 
@@ -149,6 +150,13 @@ def _checked_line(job: Job, cron: Cron) -> str:
             f"spec.schedule of {job.name!r}: {cron.line!r} is none of Kubernetes' cron lines: "
             'expected five fields of *, lists, ranges and steps, like "*/5 * * * *"'
         )
+    days, weekdays = fields[2], fields[4]
+    if "*" not in (days, weekdays) and "*" in days + weekdays:
+        # robfig/cron (getRange) takes a step of * for a restriction like any other.
+        raise ScheduleError(
+            f"spec.schedule of {job.name!r}: {cron.line!r} is both a day and a weekday for cron, "
+            "either for Kubernetes: expected one of them, or no step of *"
+        )
     return cron.line
 
 
@@ -192,7 +200,7 @@ def _job_spec(job: Job, namespace: str, settings: Settings) -> JobSpec:
     )
     return JobSpec(
         template=template,
-        backoff_limit=settings.backoff_limit,
+        backoff_limit=job.retries if settings.backoff_limit is None else settings.backoff_limit,
         pod_replacement_policy=settings.pod_replacement,
         active_deadline_seconds=deadline_s,
     )

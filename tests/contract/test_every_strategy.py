@@ -1,7 +1,7 @@
 """What every strategy that promises anything must do, whatever its design: one suite for all.
 
-Here under virtual time, on the in-memory adapter of each port; the same suite of facts is asked of
-the real servers in tests/acceptance/test_trials.py.
+Here under virtual time, on the in-memory adapter of each port; what of it can be seen from outside
+is asked of the real servers in tests/acceptance/test_quick_bench.py.
 """
 
 from collections import Counter, defaultdict

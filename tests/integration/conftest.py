@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from bench.services import ServiceUnavailable
+from bench.services.kubernetes import build
 from bench.services.kubernetes.control_plane import ControlPlane
 
 
@@ -14,11 +15,15 @@ from bench.services.kubernetes.control_plane import ControlPlane
 def control_plane(
     service_logs: Path, in_background: Callable[[Coroutine[Any, Any, None]], None]
 ) -> Iterator[ControlPlane]:
-    """A running control plane with equal timing; skips with the reason where there is none."""
-    plane = ControlPlane(service_logs, None)
+    """A running control plane with equal timing; skips with the reason where none can be built.
+
+    One that is built and does not start is a failure: else a wrong flag would skip all its tests.
+    """
     try:
-        in_background(plane.start())
+        build.build()
     except ServiceUnavailable as error:
         pytest.skip(str(error))
+    plane = ControlPlane(service_logs, None)
+    in_background(plane.start())
     yield plane
     in_background(plane.stop())

@@ -271,6 +271,29 @@ async def test_when_the_control_plane_restarts_no_pod_is_lost_and_none_runs_twic
         await plane.stop()
 
 
+async def test_a_node_that_comes_back_does_not_run_its_predecessors_pods_again(
+    bench: Bench,
+) -> None:
+    """As after a reboot: the run is gone, and to make another one is the Job's business."""
+    node = await bench.start_node("n1")
+    out = bench.folder / "out"
+    await bench.run_pod("p", node, ["sh", "-c", f"echo begun >> {out}; sleep 600"])
+    await bench.until_phase("p", "Running")
+
+    async def begun() -> bool:
+        return out.exists()
+
+    await until(begun)
+    bench.agents[node].kill()
+    await bench.agents[node].wait()
+    assert await bench.start_node("n1") == node
+    pod = await bench.until_phase("p", "Failed")
+    terminated = pod.status.container_statuses[0].state.terminated
+    assert terminated is not None
+    assert terminated.exit_code == 137
+    assert out.read_text() == "begun\n"
+
+
 async def test_a_stopped_node_says_what_became_of_its_pods_and_goes(bench: Bench) -> None:
     node = await bench.start_node("n1")
     await bench.run_pod("p", node, ["sleep", "600"])

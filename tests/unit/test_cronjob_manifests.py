@@ -23,7 +23,7 @@ def a_job(**changes: Any) -> Job:
 
 
 def test_a_job_becomes_a_cron_job_with_its_policies() -> None:
-    spec = made(a_job(timeout_s=30))["spec"]
+    spec = made(a_job(timeout_s=30, retries=3))["spec"]
     assert spec["schedule"] == "*/5 2-4 * * mon"
     assert spec["timeZone"] == "Europe/Berlin"
     assert spec["concurrencyPolicy"] == "Forbid"
@@ -49,6 +49,26 @@ def test_overlap_allow_is_concurrency_allow() -> None:
 
 def test_a_design_may_replace_instead() -> None:
     assert made(a_job(), Settings(concurrency="Replace"))["spec"]["concurrencyPolicy"] == "Replace"
+
+
+def test_a_job_has_the_tries_that_it_declares_unless_a_design_says_otherwise() -> None:
+    def limit(job: Job, settings: Settings = Settings()) -> int:
+        return int(made(job, settings)["spec"]["jobTemplate"]["spec"]["backoffLimit"])
+
+    assert (limit(a_job(retries=0)), limit(a_job(retries=5))) == (0, 5)
+    assert limit(a_job(retries=5), Settings(backoff_limit=0)) == 0
+
+
+@pytest.mark.parametrize("line", ["0 0 */2 * 1", "0 0 1 * */2", "0 0 1,*/5 * mon"])
+def test_a_line_that_kubernetes_reads_in_another_way_is_refused(line: str) -> None:
+    """A step of all days beside a weekday: both must hold for cron, either for Kubernetes."""
+    with pytest.raises(ScheduleError, match=r"spec.schedule of 'report'.*either"):
+        cron_job(a_job(schedule=Cron(line)), "trial")
+
+
+def test_days_and_weekdays_without_steps_of_all_mean_the_same_to_both() -> None:
+    for line in ("0 0 1 * 1", "0 0 */2 * *", "0 0 * * 1-5"):
+        assert made(a_job(schedule=Cron(line)))["spec"]["schedule"] == line
 
 
 def test_misfire_skip_is_a_starting_deadline() -> None:

@@ -5,6 +5,7 @@ import pytest
 from bench import grain
 from bench.settings import Size, plan, settings_from
 from bench.trial import Plan
+from strategies.cronjob.manifests import cron_job
 from strategies.model import Cron, Every, Job
 from strategies.schedule import fires_between
 
@@ -19,6 +20,18 @@ def test_load_begins_just_before_the_first_tick_that_can_be_had(now_s: float) ->
     start_s = grain.start_s(now_s, 60.0)
     assert (start_s + grain.LEAD_S) % 60 == 0
     assert 0 <= start_s - now_s < 60
+
+
+def test_the_default_jobs_of_a_platform_have_its_three_retries() -> None:
+    """CronJobs are run with backoffLimit 3; what is declared is what is made."""
+    jobs = planned("steady").workload.jobs
+    assert {job.retries for job in jobs} == {3}
+    assert {cron_job(job, "n").spec.job_template.spec.backoff_limit for job in jobs} == {3}
+
+
+def test_runs_in_pods_hold_no_memory_to_be_squeezed() -> None:
+    assert "memory" in (planned("memory-squeeze").why_not or "")
+    assert planned("cpu-squeeze").why_not is None
 
 
 def test_a_load_ends_soon_after_a_due_time() -> None:

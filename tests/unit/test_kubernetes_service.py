@@ -6,8 +6,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from bench.platforms import HasTiming
 from bench.services.base import ServiceUnavailable
-from bench.services.kubernetes import access, components, kubeconfig
+from bench.services.kubernetes import access, components, k3s, kubeconfig
 from bench.services.kubernetes.control_plane import requests
 from strategies.kubernetes.endpoint import Endpoint
 from strategies.model import Timing
@@ -49,6 +50,33 @@ def test_controllers_have_upstreams_request_limits_for_each_trial_that_shares_th
     alone, shared = (components.controller_manager(PLACE, Timing(), count) for count in (1, 4))
     assert {"--kube-api-qps=20", "--kube-api-burst=30"} <= set(alone)
     assert {"--kube-api-qps=80", "--kube-api-burst=120"} <= set(shared)
+
+
+def test_k3s_follows_the_timing_and_the_limits_like_the_embedded_one() -> None:
+    equal, vendor = (k3s.arguments(timing, 4) for timing in (Timing(lease_s=3), Timing("vendor")))
+    assert "--kube-controller-manager-arg=node-monitor-grace-period=3.000s" in equal
+    assert not [one for one in vendor if "node-monitor" in one]
+    for one in (equal, vendor):
+        assert "--kube-controller-manager-arg=kube-api-qps=80" in one
+
+
+async def test_k3s_is_another_container_for_another_timing(tmp_path: Path) -> None:
+    done: list[str] = []
+
+    class Noted(k3s.K3s):
+        async def start(self) -> None:
+            done.append("start")
+
+        async def stop(self) -> None:
+            done.append("stop")
+
+    plane = Noted(tmp_path, None)
+    assert isinstance(plane, HasTiming)
+    await plane.retime(Timing())
+    assert done == []
+    await plane.retime(Timing("vendor"))
+    await plane.retime(Timing("vendor"))
+    assert done == ["stop", "start"]
 
 
 def test_no_component_listens_anywhere_but_on_loopback_and_no_secret_is_an_argument() -> None:

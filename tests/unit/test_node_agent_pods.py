@@ -10,7 +10,7 @@ from bench.node_agent.pods import PodLife
 from bench.simulation import VirtualLoop
 from strategies.errors import ServiceLost
 from strategies.kubernetes.errors import Forbidden, NotFound
-from strategies.kubernetes.objects import Container, Meta, Pod, PodSpec
+from strategies.kubernetes.objects import Container, Meta, Pod, PodSpec, PodStatus
 
 
 class FakeProcess:
@@ -74,13 +74,19 @@ def a_pod(**spec: Any) -> Pod:
 
 
 def lived(
-    node: FakeNode, pod: Pod, then: Callable[[PodLife], Awaitable[None]] | None = None
+    node: FakeNode,
+    pod: Pod,
+    then: Callable[[PodLife], Awaitable[None]] | None = None,
+    *,
+    born_deleted: bool = False,
 ) -> None:
     """Let the pod live, do `then` to it meanwhile, and delete it after an hour."""
 
     async def live() -> None:
         loop = asyncio.get_running_loop()
         life = PodLife(node, pod, node, {}, loop.time)  # type: ignore[arg-type]
+        if born_deleted:
+            life.follow(pod)
         living = asyncio.create_task(life.run())
         if then is not None:
             await then(life)
@@ -139,6 +145,35 @@ def test_a_pod_that_is_deleted_while_it_waits_for_a_restart_is_not_started_again
     lived(node, pod, delete)
     assert node.started_s == [0]
     assert node.removed == 1
+
+
+def test_a_pod_that_is_deleted_before_its_node_hears_of_it_is_never_started() -> None:
+    """Bound to a node that was cut off just then: its fire runs elsewhere by now."""
+    node = FakeNode([(1, 0)])
+    lived(node, deleted(a_pod(restart_policy="Never")), born_deleted=True)
+    assert node.started_s == []
+    assert node.phases == [("Failed", "")]
+    assert node.removed == 1
+
+
+def test_a_pod_whose_process_died_with_the_nodes_predecessor_has_failed() -> None:
+    """A node that comes back under its name, as after a reboot: Never is not run again."""
+    node = FakeNode([(1, 0)])
+    pod = a_pod(restart_policy="Never")
+    pod.status = PodStatus(phase="Running")
+    lived(node, pod)
+    assert node.started_s == []
+    assert node.phases == [("Failed", "")]
+    assert node.said[0]["containerStatuses"][0]["state"]["terminated"]["exitCode"] == 137
+
+
+def test_a_pod_whose_process_died_with_the_nodes_predecessor_is_restarted_by_policy() -> None:
+    node = FakeNode([(1, 0)])
+    pod = a_pod(restart_policy="OnFailure")
+    pod.status = PodStatus(phase="Running")
+    lived(node, pod)
+    assert node.phases == [("Running", ""), ("Succeeded", "")]
+    assert node.said[-1]["containerStatuses"][0]["restartCount"] == 1
 
 
 def test_what_became_of_a_pod_is_said_until_the_server_has_heard_it() -> None:

@@ -72,19 +72,14 @@ def api_server(place: Place) -> list[str]:
 
 
 def controller_manager(place: Place, timing: Timing, trials: int = 1) -> list[str]:
-    """The controllers that CronJobs, Jobs, nodes and their pods need.
-
-    Where some trials share them, each is to find them as fast as upstream's are for one: the
-    limits on their requests are as many times upstream's.
-    """
+    """The controllers that CronJobs, Jobs, nodes and their pods need."""
     return [
         "controllers",
         f"--kubeconfig={place.file('controllers.json')}",
         f"--controllers={','.join(CONTROLLERS)}",
         "--leader-elect=false",  # there is one
         "--secure-port=0",
-        f"--kube-api-qps={UPSTREAM_QPS * trials}",
-        f"--kube-api-burst={UPSTREAM_BURST * trials}",
+        *request_flags(trials),
         *node_flags(timing),
     ]
 
@@ -96,6 +91,18 @@ def scheduler(place: Place) -> list[str]:
         f"--kubeconfig={place.file('scheduler.json')}",
         "--leader-elect=false",
         "--secure-port=0",
+    ]
+
+
+def request_flags(trials: int) -> list[str]:
+    """How much the controllers may ask.
+
+    Where some trials share them, each is to find them as fast as upstream's are for one: the
+    limits on their requests are as many times upstream's.
+    """
+    return [
+        f"--kube-api-qps={UPSTREAM_QPS * trials}",
+        f"--kube-api-burst={UPSTREAM_BURST * trials}",
     ]
 
 

@@ -32,6 +32,18 @@ CA_FILE = "/var/lib/rancher/k3s/server/tls/server-ca.crt"
 UNUSED = ("traefik", "servicelb", "metrics-server", "local-storage", "coredns")
 
 
+def arguments(timing: Timing, trials: int) -> list[str]:
+    """What K3s' server is started with."""
+    to_server = ["token-auth-file=/coordbench/tokens.csv", "anonymous-auth=false"]
+    to_controllers = [*components.request_flags(trials), *components.node_flags(timing)]
+    return [
+        "server", "--disable-agent", "--tls-san=127.0.0.1",
+        *(f"--disable={part}" for part in UNUSED),
+        *(f"--kube-apiserver-arg={one}" for one in to_server),
+        *(f"--kube-controller-manager-arg={one.removeprefix('--')}" for one in to_controllers),
+    ]  # fmt: skip
+
+
 class K3s(Container):
     """K3s' control plane in a container of our own; see bench.services.base.Service."""
 
@@ -42,7 +54,8 @@ class K3s(Container):
         self, directory: Path, registration: Registration | None, timing: Timing = Timing()
     ) -> None:
         super().__init__()
-        self._registration, self._timing = registration, timing
+        self._registration = registration
+        self._timing, self._trials = timing, 1
         self._tokens = access.new_tokens()
         self._folder: Path | None = None
         self._port = 0
@@ -82,6 +95,13 @@ class K3s(Container):
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
 
+    async def retime(self, timing: Timing, trials: int = 1) -> None:
+        """Be for so many trials at once from now on, by their timing: another container."""
+        if (timing, trials) != (self._timing, self._trials):
+            await self.stop()
+            self._timing, self._trials = timing, trials
+            await self.start()
+
     async def health(self) -> bool:
         try:
             async with KubernetesApi(self.url_for(access.ADMIN), timeout_s=TIMEOUT_S) as api:
@@ -98,19 +118,11 @@ class K3s(Container):
     def _make(self, folder: Path) -> Any:
         from testcontainers.core.container import DockerContainer  # an extra, and slow
 
-        arguments = ["token-auth-file=/coordbench/tokens.csv", "anonymous-auth=false"]
-        command = ["server", "--disable-agent", "--tls-san=127.0.0.1"]
-        command += [f"--disable={part}" for part in UNUSED]
-        command += [f"--kube-apiserver-arg={one}" for one in arguments]
-        command += [
-            f"--kube-controller-manager-arg={flag.removeprefix('--')}"
-            for flag in components.node_flags(self._timing)
-        ]
         container = DockerContainer(IMAGE)
         container.ports[str(PORT)] = ("127.0.0.1", self._port)
         container.with_volume_mapping(str(folder), "/coordbench", "ro")
         container.with_kwargs(privileged=True, tmpfs={"/run": "", "/var/run": ""})
-        container.with_command(command)
+        container.with_command(arguments(self._timing, self._trials))
         return container
 
     async def _until_healthy(self) -> None:

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 import msgspec
 
+from bench.errors import BenchError
 from bench.events import Platform
 from bench.services.kubernetes.held import HELD, ClusterEvent, HeldFires
 from strategies.kubernetes.api import KubernetesApi
@@ -41,11 +42,15 @@ class _Job(Part):
 
 
 class Timeline:
-    """Turns objects as they change into events, each fact told once: a pure state machine."""
+    """Turns objects as they change into events, each fact told once: a pure state machine.
+
+    `doubts` are Jobs whose pods may have reported another fire than theirs.
+    """
 
     def __init__(self, tell: Tell, jobs: Sequence[Job] = ()) -> None:
         self._tell = tell
         self.held = HeldFires(jobs, tell)
+        self.doubts: list[str] = []
         self._told: set[tuple[str, str]] = set()
         self._ready: dict[str, bool] = {}
 
@@ -75,6 +80,8 @@ class Timeline:
         said = scheduled_ms(job.metadata)
         # The pods know their fire from the Job's name; here it is held against the annotation.
         reason = "" if said in (None, due_ms) else f"its annotation says {said}"
+        if reason:
+            self.doubts.append(f"{name}: {reason}")
         made = Platform(what="job-created", subject=name, job=fire, due_ms=due_ms, reason=reason)
         self._once(key, made)
         self.held.started(fire, due_ms)
@@ -128,7 +135,8 @@ async def observing(
 ) -> AsyncIterator[None]:
     """Tell what happens to the trial in `namespace`; `url` must have the right to look.
 
-    With the trial's `jobs` it also tells which of their fires the controller left out.
+    With the trial's `jobs` it also tells which of their fires the controller left out. Raises
+    BenchError at the end where it could not see everything, or saw what cannot be believed.
     """
     place = namespace.replace("_", "-").lower()
     timeline = Timeline(tell, jobs)
@@ -158,4 +166,7 @@ async def observing(
         finally:
             for look in looks:
                 look.cancel()
-            await asyncio.gather(*looks, return_exceptions=True)
+            ends = await asyncio.gather(*looks, return_exceptions=True)
+        errors = [f"{type(one).__name__}: {one}" for one in ends if isinstance(one, Exception)]
+        if wrong := errors + timeline.doubts:
+            raise BenchError(f"the observer of {place}: {wrong[0]}")
