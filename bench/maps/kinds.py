@@ -45,9 +45,14 @@ class Kind:
     theory_words: str
     usual: tuple[float, ...]
 
+    @property
+    def rows_are_leases(self) -> bool:
+        """Whether y is a lease, which has a shortest length."""
+        return self.y_axis.startswith("lease")
+
     def rows(self, design: Design) -> tuple[float, ...]:
         """The values of y where none are asked for; etcd's leases are whole, from 2 s on."""
-        whole = "etcd" in design.services and self.y_axis.startswith("lease")
+        whole = "etcd" in design.services and self.rows_are_leases
         return (2.0, 3.0, 4.0) if whole else self.usual
 
 

@@ -93,6 +93,7 @@ def test_the_picture_and_the_table_show_every_place(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "rows", "points", "said"),
     [
+        ("skew-lease", (0.3, 0.01), 5, "--rows is 0.01: expected 0.1 to 60"),
         ("ttl-paws", (), 5, "unknown map 'ttl-paws': did you mean ttl-pause?"),
         ("ttl-pause", (0.01,), 5, "--rows is 0.01: expected 0.5 to 60"),
         ("ttl-pause", (), 1, "--points is 1: expected 2 to 50"),
