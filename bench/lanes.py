@@ -21,7 +21,7 @@ Run = Literal["alone", "in-lane", "at-once"]
 _APART = {"control": "controls", "queue": "queue"}
 _NODES = "nodes"
 
-MOST_NODES, MOST_JOBS = 18, 60
+MOST_NODES, MOST_JOBS = 18, 40
 """How much may be on one platform at once, for two cores: agents, and CronJobs due together."""
 
 

@@ -139,12 +139,20 @@ class Bench:
 
     async def _run_lane(self, plans: Sequence[Plan]) -> None:
         for crowd in crowds(plans, self.abreast):
-            for service in self._services(crowd[0]).values():
-                if isinstance(service, HasTiming):
-                    await service.retime(crowd[0].timing, len(crowd))
+            try:
+                await self._retime(crowd)
+            except ServiceUnavailable as error:  # it does not come back: its cells say why
+                self.not_run |= dict.fromkeys(crowd[0].design.services, str(error))
+                self.progress.step(str(error))
+                return
             async with asyncio.TaskGroup() as trials:
                 for plan in crowd:
                     trials.create_task(self._settle(plan))
+
+    async def _retime(self, crowd: Sequence[Plan]) -> None:
+        for service in self._services(crowd[0]).values():
+            if isinstance(service, HasTiming):
+                await service.retime(crowd[0].timing, len(crowd))
 
     async def _settle(self, plan: Plan) -> None:
         """Run a trial until it is valid or has been repeated often enough; the last is kept."""

@@ -1,7 +1,10 @@
 """Which trials run beside which, and which of them give figures of cost."""
 
+from unittest.mock import AsyncMock, Mock
+
 from bench.lanes import MOST_JOBS, counts_costs
-from bench.runner import crowds
+from bench.runner import Bench, crowds
+from bench.services import ServiceUnavailable
 from bench.settings import Size, plan, settings_from
 from bench.trial import Plan
 
@@ -30,7 +33,7 @@ def test_a_lane_of_quick_trials_of_a_platform_is_one_crowd() -> None:
 
 
 def test_a_crowd_has_no_more_jobs_than_start_in_time() -> None:
-    lane = [planned("cronjob", "steady", Size(3, 30), k=k) for k in range(1, 6)]
+    lane = [planned("cronjob", "steady", Size(3, 20), k=k) for k in range(1, 6)]
     groups = crowds(lane)
     assert [len(group) for group in groups] == [2, 2, 1]
     assert all(sum(len(one.workload.jobs) for one in group) <= MOST_JOBS for group in groups)
@@ -46,6 +49,17 @@ def test_a_trial_that_hurts_the_platform_waits_for_the_crowd_to_end() -> None:
 def test_a_lane_of_other_trials_is_one_after_the_other() -> None:
     lane = [planned("redis-lock", name) for name in ("crash", "pause", "partition")]
     assert crowds(lane) == [[one] for one in lane]
+
+
+async def test_a_platform_that_does_not_come_back_with_another_timing_leaves_its_cells_unrun() -> (
+    None
+):
+    one = planned("cronjob", "crash")
+    bench = Bench([one], Mock(), Mock(), registration=Mock())
+    gone = Mock(retime=AsyncMock(side_effect=ServiceUnavailable("kubernetes: gone for good")))
+    bench.servers["kubernetes", "nodes"] = gone
+    await bench._run_lane([one])
+    assert bench.why_not(one) == "kubernetes: gone for good"
 
 
 def test_costs_come_from_members_that_nothing_broke_and_that_are_no_controls() -> None:
