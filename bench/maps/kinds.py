@@ -44,6 +44,7 @@ class Kind:
     theory: Callable[[Design, float], tuple[float, float]]
     theory_words: str
     usual: tuple[float, ...]
+    whole: tuple[float, ...]
 
     @property
     def rows_are_leases(self) -> bool:
@@ -52,8 +53,7 @@ class Kind:
 
     def rows(self, design: Design) -> tuple[float, ...]:
         """The values of y where none are asked for; etcd's leases are whole, from 2 s on."""
-        whole = "etcd" in design.services and self.rows_are_leases
-        return (2.0, 3.0, 4.0) if whole else self.usual
+        return self.whole if "etcd" in design.services else self.usual
 
 
 def _scenario(summary: str, stress: str, fault: str, target: str, heal_s: float) -> str:
@@ -81,9 +81,9 @@ def _skew(x: float, y: float) -> str:
 
 
 def _delay(x: float, y: float) -> str:
-    summary = f"Every message takes {x:g} s longer each way, for two leases."
+    summary = f"Every message takes {x:g} s longer each way, for a lease and a half."
     delay = f'kind = "delay", seconds = "{x:.4f}s"'
-    return _scenario(summary, "slow-network", delay, "all", 2 * y)
+    return _scenario(summary, "slow-network", delay, "all", 1.5 * y)
 
 
 def _runs(period_s: float, run_s: float) -> Workload:
@@ -113,6 +113,7 @@ KINDS = {
             _since_the_last_renewal,
             "2/3 L to the failover bound",
             (1.0, 1.5, 2.0, 3.0),
+            (2.0, 3.0, 4.0),
         ),
         Kind(
             "skew-lease",
@@ -129,6 +130,7 @@ KINDS = {
             lambda design, held_s: (held_s, held_s),
             "as long as the lock is held",
             (0.3, 0.6, 1.0),
+            (0.3, 0.6, 1.0),
         ),
         Kind(
             "delay-renew",
@@ -140,11 +142,12 @@ KINDS = {
             LOST,
             (0.03, 0.25),
             _delay,
-            lambda lease_s: _runs(PERIOD_S, 0.5 * lease_s),
+            lambda lease_s: _runs(lease_s, 0.5 * lease_s),
             lambda lease_s: Timing("equal", lease_s),
             lambda design, lease_s: (lease_s / 8, lease_s / 8),
             "L/8: there and back is the time-out of a call, L/4",
-            (1.0, 2.0, 3.0),
+            (1.0, 1.5, 2.0),
+            (2.0, 3.0),
         ),
     )
 }

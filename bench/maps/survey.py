@@ -3,7 +3,8 @@
 In rounds. First one trial at each of `points` places of every row. Then, row by row: the place
 farthest along before which nothing went bad, and the first where something did, get `trials`
 trials; and half-way between them lies the next place, until they are closer than RESOLUTION of
-the row's y. What a round asks for follows from the kept trials alone, so that a survey resumes.
+the row's length. Likewise between the last place where a trial was spared and the next. What a
+round asks for follows from the kept trials alone, so that a survey resumes.
 """
 
 import zlib
@@ -25,7 +26,7 @@ from strategies.model import Timing
 
 INSTANCES = 2
 ABREAST = 5  # trials at once, a row of first looks: each is small, and waits most of its time
-RESOLUTION = 0.06
+RESOLUTION = 0.05
 DIGITS = 4
 AFTER_S = 1.2  # load after the heal: what was to go wrong has
 
@@ -96,7 +97,9 @@ class Survey:
         measured = self.measured()
         for y in self.rows:
             row = {point.x: point for point in measured if point.y == y}
-            places = wanted(row, self._first_look(y), self.trials, RESOLUTION * y)
+            first_look = self._first_look(y)
+            resolution = RESOLUTION * (first_look[-1] - first_look[0])
+            places = wanted(row, first_look, self.trials, resolution)
             for x, trials in places.items():
                 done = row[x].trials if x in row else 0
                 for k in range(done + 1, trials + 1):

@@ -13,13 +13,14 @@ from bench.results import Results
 from strategies.catalogue import design
 
 FIRST = [0.4, 0.7, 1.0, 1.3, 1.6]
+CLOSE = RESOLUTION * (FIRST[-1] - FIRST[0])
 
 
 def survey_of(turns: float, always: float, trials: int = 3) -> dict[float, Point]:
     """A row surveyed to its end where trials go bad from `turns` on, and all do from `always`."""
     row: dict[float, Point] = {}
     for _ in range(50):
-        want = wanted(row, FIRST, trials, RESOLUTION)
+        want = wanted(row, FIRST, trials, CLOSE)
         new = {x: n for x, n in want.items() if x not in row or row[x].trials < n}
         if not new:
             return row
@@ -30,7 +31,7 @@ def survey_of(turns: float, always: float, trials: int = 3) -> dict[float, Point
 
 
 def test_a_row_is_first_looked_at_once_everywhere():
-    assert wanted({}, FIRST, 3, RESOLUTION) == dict.fromkeys(FIRST, 1)
+    assert wanted({}, FIRST, 3, CLOSE) == dict.fromkeys(FIRST, 1)
 
 
 @pytest.mark.parametrize(("turns", "always"), [(0.66, 0.66), (0.9, 1.1), (1.25, 1.55)])
@@ -39,10 +40,10 @@ def test_bisection_closes_in_on_where_it_begins_and_on_where_it_is_certain(turns
     first = min(x for x, point in row.items() if point.bad)
     last_good = max(x for x, point in row.items() if not point.bad)
     certain = min(x for x, point in row.items() if point.bad == point.trials and x >= always)
-    assert turns <= first <= turns + RESOLUTION
-    assert last_good < turns <= last_good + RESOLUTION
-    assert certain <= always + RESOLUTION
-    assert all(point.trials == 3 for point in row.values() if abs(point.x - turns) < RESOLUTION)
+    assert turns <= first <= turns + CLOSE
+    assert last_good < turns <= last_good + CLOSE
+    assert certain <= always + CLOSE
+    assert all(point.trials == 3 for point in row.values() if abs(point.x - turns) < CLOSE)
 
 
 def test_trials_are_spent_where_the_verdict_changes():
