@@ -18,7 +18,7 @@ PERIOD_S = 1.0
 HELD_AGAIN = 2  # how many periods a skew lasts
 
 TWICE = ("duplicate", "overlap")
-LOST = ("missed", "skipped", "interrupted", "recovered", *TWICE)
+LOST = ("late", "missed", "skipped", "interrupted", "recovered", *TWICE)
 
 
 @dataclass(frozen=True)
@@ -135,10 +135,10 @@ KINDS = {
         Kind(
             "delay-renew",
             "lease (renewed every third of it) x delay of every message each way: from where on do "
-            "renewals and acquisitions come too late, and fires get lost, interrupted or doubled?",
+            "renewals and acquisitions come too late, and fires get late, lost, broken off or doubled?",
             "delay of each message, each way (s)",
             "lease L (s), renewed every L/3",
-            "fires lost or broken off",
+            "fires late, lost or broken off",
             LOST,
             (0.03, 0.25),
             _delay,
