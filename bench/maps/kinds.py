@@ -135,7 +135,7 @@ KINDS = {
         Kind(
             "delay-renew",
             "lease (renewed every third of it) x delay of every message each way: from where on do "
-            "renewals and acquisitions come too late, and fires get late, lost, broken off or doubled?",
+            "renewals and acquisitions fail, and fires get late, lost, broken off or doubled?",
             "delay of each message, each way (s)",
             "lease L (s), renewed every L/3",
             "fires late, lost or broken off",
@@ -144,8 +144,8 @@ KINDS = {
             _delay,
             lambda lease_s: _runs(lease_s, 0.5 * lease_s),
             lambda lease_s: Timing("equal", lease_s),
-            lambda design, lease_s: (lease_s / 8, lease_s / 8),
-            "L/8: there and back is the time-out of a call, L/4",
+            lambda design, lease_s: (lease_s / 24, lease_s / 8),
+            "L/24 to L/8: three round trips, or one, in a call's time-out of L/4",
             (1.0, 1.5, 2.0),
             (2.0, 3.0),
         ),
