@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 import uuid
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,9 +13,10 @@ import psutil
 
 @dataclass
 class Shell:
-    """Runs `coordbench` with a state directory and a mark of its own."""
+    """Runs `coordbench` with a state directory, a folder for what is temporary, and a mark."""
 
     home: Path
+    temporary: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="cb")))
     mark: str = field(default_factory=lambda: uuid.uuid4().hex)
     extra: dict[str, str] = field(default_factory=dict)
 
@@ -24,6 +26,7 @@ class Shell:
             os.environ
             | self.extra
             | {
+                "TMPDIR": str(self.temporary),  # a short one: sockets lie in it
                 "XDG_STATE_HOME": str(self.home / "state"),
                 "COORDBENCH_TEST_MARK": self.mark,
                 "COLUMNS": "80",
@@ -55,12 +58,16 @@ class Shell:
         found = []
         for process in psutil.process_iter():
             try:
-                ours = process.environ().get("COORDBENCH_TEST_MARK") == self.mark
-                if ours and process.status() != psutil.STATUS_ZOMBIE:
+                if self._is_ours(process) and process.status() != psutil.STATUS_ZOMBIE:
                     found.append(f"{process.pid} {' '.join(process.cmdline())}")
             except psutil.Error:
                 continue
         return found
+
+    def _is_ours(self, process: psutil.Process) -> bool:
+        """By its environment, or, for a server that writes its title over it, by its directory."""
+        marked = process.environ().get("COORDBENCH_TEST_MARK") == self.mark
+        return marked or Path(process.cwd()).is_relative_to(self.temporary)
 
 
 def wait_for(process: subprocess.Popen[str], words: str) -> str:
