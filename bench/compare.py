@@ -247,7 +247,7 @@ def _differently_made(a: Results, b: Results) -> Iterator[str]:
             yield f"{name}: A {_changes(one, other)}; B {_changes(other, one)}"
     for name in ("period_s", "workload", "seed"):
         one, other = a.config.get(name), b.config.get(name)
-        if one != other:
+        if one != other and None not in (one, other):  # a set made of parts has no setting of it
             yield f"{name}: A {one}, B {other}"
 
 

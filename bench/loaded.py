@@ -54,8 +54,8 @@ class Loaded:
         return frame(timeline(table, record.bounds.failover_s or 0.0))
 
     def _trials(self) -> Iterator[tuple[str, Path, Judgement]]:
-        for place in self.results.trial_places():
-            yield "/".join(place.parts[-3:]), place, self.results.judgement(place)
+        for place, judgement in self.results.kept():
+            yield "/".join(place.parts[-3:]), place, judgement
 
     def _repr_html_(self) -> str:
         return as_html(contents(self.results))

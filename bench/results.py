@@ -12,6 +12,7 @@
 is written beside its place and renamed into it, so that it is there as a whole or not at all.
 """
 
+import logging
 import os
 import shutil
 import tempfile
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
     from bench.loaded import Loaded
 
 
+_LOG = logging.getLogger(__name__)
+
+
 class ResultsNotKept(BenchError):
     """A result could not be written (a full disk, say); what was kept before is untouched."""
 
@@ -43,6 +47,7 @@ class Results:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._said: set[str] = set()
 
     @classmethod
     def create(
@@ -161,11 +166,30 @@ class Results:
             yield judgement
 
     def judgements(self) -> list[Judgement]:
-        """The kept trials with their verdicts and figures, as they were judged."""
-        return [_read_judgement(place) for place in self._places()]
+        """The kept trials with their verdicts and figures, as they were judged; see `kept`."""
+        return [judgement for _, judgement in self.kept()]
+
+    def kept(self) -> list[tuple[Path, Judgement]]:
+        """The kept trials with their places; what cannot be read is left out, and said once."""
+        readable, unreadable = self.readable()
+        for reason in unreadable:
+            if reason not in self._said:
+                _LOG.warning("could not be read and is left out: %s", reason)
+        self._said.update(unreadable)
+        return readable
+
+    def readable(self) -> tuple[list[tuple[Path, Judgement]], list[str]]:
+        """The trials that can be read, and why the others cannot, for whoever says so itself."""
+        readable, unreadable = [], []
+        for place in self._places():
+            try:
+                readable.append((place, _read_judgement(place)))
+            except InvalidResults as error:
+                unreadable.append(str(error))
+        return readable, unreadable
 
     def trial_places(self) -> list[Path]:
-        """Where the kept trials lie, for readers that go on when one cannot be read."""
+        """Where the kept trials lie, those included that cannot be read."""
         return self._places()
 
     def judgement(self, place: Path) -> Judgement:

@@ -28,8 +28,7 @@ def outage_runs(results: Results) -> dict[str, Any]:
     their way do not count, until its new start began. The fault ends later, when it answers again.
     """
     found: dict[str, Any] = {}
-    for place in results.trial_places():
-        judgement = results.judgement(place)
+    for place, judgement in results.kept():
         record, metrics = judgement.record, judgement.metrics
         if record.scenario != "service-outage" or metrics is None or not metrics.faults:
             continue

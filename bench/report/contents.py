@@ -80,7 +80,7 @@ class TrialPage(msgspec.Struct, kw_only=True):
 
 def contents(results: Results) -> Contents:
     """Read a results directory as far as it can be read."""
-    kept, unreadable = _judgements(results)
+    kept, unreadable = results.readable()
     try:
         not_run: list[NotRun] = results.not_run()
     except InvalidResults as error:
@@ -186,16 +186,6 @@ def summary_of(strategy: str) -> str:
 def scenario_summary(scenario: str) -> str:
     """What a scenario does, in a line; empty for an unknown one."""
     return SCENARIOS[scenario].summary if scenario in SCENARIOS else ""
-
-
-def _judgements(results: Results) -> tuple[list[tuple[Path, Judgement]], list[str]]:
-    kept, unreadable = [], []
-    for place in results.trial_places():
-        try:
-            kept.append((place, results.judgement(place)))
-        except InvalidResults as error:
-            unreadable.append(str(error))
-    return kept, unreadable
 
 
 def _planned(config: dict[str, Any]) -> int | None:

@@ -165,7 +165,7 @@ def test_runs_that_begin_once_the_server_is_back_are_not_runs_without_it(monkeyp
     fault = Some(t=100.0, heal_s=105.8)
     record = Some(scenario="service-outage", strategy="redis-lock", timing=Timing(), period_s=1.0)
     judged = Some(record=record, metrics=Some(faults=[fault]), verdict=Some(status="ok"))
-    kept = Some(trial_places=lambda: [tmp_path], judgement=lambda place: judged)
+    kept = Some(kept=lambda: [(tmp_path, judged)])
     asked = []
     monkeypatch.setattr(
         trials, "_between", lambda _, *span: asked.append(span) or {"due": 40, "began": 0}

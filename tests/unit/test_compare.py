@@ -1,5 +1,6 @@
 """Two result sets side by side: promises that stopped holding, and differences that are real."""
 
+import msgspec
 import pytest
 from report_stories import directory, keep, paused_holder
 from written_histories import Story
@@ -47,6 +48,16 @@ def test_all_is_said_in_80_columns_and_the_sides_stay_apart(tmp_path):
     assert max(map(len, told)) <= 80
     assert " B broken" in said
     assert "N=0 M=300" in " ".join(said.split())
+
+
+def test_a_setting_that_a_set_made_of_parts_lacks_is_not_called_a_difference(tmp_path):
+    sets = [directory(tmp_path, (healthy(), RECORD), name=name) for name in "ab"]
+    for made, config in zip(sets, ({"period_s": 1.0, "seed": 1}, {"seed": 2}), strict=True):
+        whole = msgspec.json.encode({**made.config, "period_s": None} | config)
+        (made.path / "config.json").write_bytes(whole)
+    said = "\n".join(compare(sets[0].path, sets[1].path)[1])
+    assert "period_s" not in said
+    assert "seed: A 1, B 2" in said
 
 
 def test_a_promise_that_no_longer_holds_is_exit_code_1(tmp_path):

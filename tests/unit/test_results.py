@@ -2,12 +2,14 @@
 
 from datetime import datetime
 
+import msgspec
 import pytest
 from written_histories import Story, ms
 
 import bench.results
 from bench.errors import BadArguments, InvalidResults
 from bench.events import encode
+from bench.evidence import read_evidence
 from bench.matrix import NotRun
 from bench.record import Cell, TrialRecord
 from bench.results import Results, ResultsNotKept, load
@@ -132,11 +134,29 @@ def test_a_directory_that_is_none_is_refused(tmp_path):
         Results.open(tmp_path)
 
 
-def test_a_garbled_result_file_is_refused_by_name(results, events):
+def test_a_torn_trial_is_left_out_and_said_once_wherever_results_are_read(
+    results, events, caplog
+):
+    torn = msgspec.structs.replace(RECORD, strategy="quartz")
+    for record in (RECORD, torn):
+        results.keep(record, events)
+    (results.trial_path(torn) / "verdict.json").write_text("{")
+    loaded = load(results.path)
+    assert [row.strategy for row in results.rows()] == [RECORD.strategy]
+    assert loaded.matrix["strategy"].tolist() == [RECORD.strategy]
+    assert loaded.runs["strategy"].unique().tolist() == [RECORD.strategy]
+    caplog.clear()
+    known = read_evidence([results.path])
+    assert [row.strategy for row in known.rows] == [RECORD.strategy]
+    (said,) = caplog.messages
+    assert said.startswith("could not be read and is left out")
+    assert "verdict.json" in said
+
+
+def test_a_bench_that_goes_on_does_a_torn_trial_again(results, events):
     results.keep(RECORD, events)
     (results.trial_path(RECORD) / "verdict.json").write_text("{")
-    with pytest.raises(InvalidResults, match=r"verdict\.json"):
-        results.judgements()
+    assert results.finished() == {}
 
 
 def test_a_loaded_directory_gives_data_frames(results, tmp_path):
