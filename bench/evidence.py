@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from bench.errors import InvalidResults
+from bench.machine import SATURATED
 from bench.matrix import Row
 from bench.metrics import Metrics
 from bench.record import Cell
@@ -70,6 +71,24 @@ class Evidence:
         """The measured rows of a strategy, smallest first; `timing` None for all profiles."""
         found = self._by_name.get((strategy, scenario), [])
         return [row for row in found if timing in (None, row.timing)]
+
+    def beyond_machine(self, strategies: Sequence[str], scenario: str = "steady") -> list[Row]:
+        """The cells that this machine could not hold, smallest first: no figures, but a reason."""
+        return [
+            row
+            for row in sorted(self.rows, key=lambda row: (row.instances, row.jobs))
+            if row.strategy in strategies and row.scenario == scenario and saturated(row)
+        ]
+
+    @functools.cached_property
+    def most_carried(self) -> Row | None:
+        """The steady cell with the most fires a second that came once and on time."""
+        found = [
+            row for row in self.rows
+            if row.scenario == "steady" and row.kind != "control"
+            and row.status in MEASURED and row.fires and carried(row)
+        ]  # fmt: skip
+        return max(found, key=fires_per_s, default=None)
 
     def nearest(
         self,
@@ -170,6 +189,20 @@ def carried(row: Row) -> bool:
     """Whether a steady cell ran its fires once and on time, but for one in a hundred."""
     bad = (row.late_fires or 0) + (row.missed_fires or 0) + (row.duplicate_fires or 0)
     return bad <= WRONG * (row.fires or 1)
+
+
+def saturated(row: Row) -> bool:
+    """Whether a cell has no valid trial because the machine had no time left for it."""
+    return row.status == "invalid" and SATURATED in row.note
+
+
+def beyond_words(rows: Sequence[Row]) -> str:
+    """Which cells are beyond this machine and why, in half a sentence; empty for none."""
+    named = [
+        f"{row.strategy} N={row.instances} M={row.jobs} is beyond this machine ({row.note})"
+        for row in rows
+    ]
+    return "; ".join(named)
 
 
 def marginal_ops(row: Row) -> float | None:

@@ -6,6 +6,7 @@ Work of lower priority (nice) gives way, so it counts as time that was to be had
 import psutil
 
 MACHINE = "machine"  # whose counters these are
+SATURATED = "the machine was saturated"  # how verdicts and notes begin to say so
 BUSY, SPENT = "busy_s_total", "core_s_total"
 
 

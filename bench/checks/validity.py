@@ -13,6 +13,7 @@ from bench.checks.columns import GRANTED, Bools, Columns, Fault, Floats
 from bench.checks.fires import FireTable
 from bench.checks.lag import lag_p99_s, lags_under_load_s
 from bench.machine import BUSY, MACHINE, SPENT
+from bench.machine import SATURATED as SATURATED_WORDS
 
 OFFERED = 0.95
 LAG_LEASES = 1 / 20  # p99 of the probe's lag, in leases
@@ -209,7 +210,7 @@ def _machine_saturated(columns: Columns) -> Iterator[str]:
     spent_s = after[0][SPENT] - before[-1][SPENT]
     share = (after[0][BUSY] - before[-1][BUSY]) / spent_s if spent_s > 0 else 0.0
     if share >= SATURATED:
-        yield f"the machine was saturated: {share:.0%} of its cores' time was taken under load"
+        yield f"{SATURATED_WORDS}: {share:.0%} of its cores' time was taken under load"
 
 
 def _services_unhealthy(columns: Columns) -> Iterator[str]:

@@ -1,14 +1,17 @@
 """Rules for what designs carry: rows 5, 6 and 16 of the claims."""
 
+import math
 from collections.abc import Sequence
 
 from bench.claims.cost import LEADERS, LOCKS
 from bench.claims.model import Finding, Verdict, not_measured
-from bench.claims.words import RUN, cells
+from bench.claims.words import RUN, also_beyond, cells
 from bench.evidence import Evidence, Figure, bench_command, carried, cell_words, fires_per_s
+from bench.matrix import Row
 
 BROKERLESS = (*LOCKS, *LEADERS, "quartz", "quartz-skip-locked", "postgres-lock")
 DAY_S = 86_400
+UNLIMITED = "sizes beyond M={}: up to there it is not contradicted, and none can confirm it"
 MANY_PER_DAY, SOME_PER_DAY = 10_000_000, 100_000
 
 INSTANCES = {
@@ -28,44 +31,79 @@ JOBS = {
 
 
 def sweet_spots(evidence: Evidence) -> list[Finding]:
-    """Row 5: whether the design carries fleets outside the guides' range."""
-    return [_range_of(evidence, name, low, high) for name, (low, high) in INSTANCES.items()]
+    """Row 5: both ends of the guides' range, each by the sizes that are outside of it there."""
+    return [
+        end
+        for name, (low, high) in INSTANCES.items()
+        for end in (_lower_end(evidence, name, low, high), _upper_end(evidence, name, low, high))
+    ]
 
 
-def _range_of(evidence: Evidence, name: str, low: int, high: int | None) -> Finding:
-    part = f"{name}: {low} to {high} instances" if high else f"{name}: {low} instances and more"
-    rows = [row for row in evidence.rows_of(name) if row.instances > 1]  # one needs no design
-    outside = [row for row in rows if row.instances < low or (high and row.instances > high)]
-    inside = [row for row in rows if row.instances >= low and not (high and row.instances > high)]
-    n = (high or low) + 1 if not outside else low
-    command = bench_command(name, instances=min(max(n, 10), 50))
+def _fleets(evidence: Evidence, name: str) -> list[Row]:
+    return [row for row in evidence.rows_of(name) if row.instances > 1]  # one needs no design
+
+
+def _lower_end(evidence: Evidence, name: str, low: int, high: int | None) -> Finding:
+    """Smaller fleets: carried, they contradict it."""
+    rows = _fleets(evidence, name)
+    below = [row for row in rows if row.instances < low]
+    inside = [row for row in rows if low <= row.instances <= (high or math.inf) and carried(row)]
+    part, command = f"{name}: from {low} instances", bench_command(name, instances=low - 1)
+    if not below:
+        return not_measured(part, command, "no smaller fleet was measured")
+    return _end(evidence, part, below, inside, command, f"fleets of N={low} and more")
+
+
+def _upper_end(evidence: Evidence, name: str, low: int, high: int | None) -> Finding:
+    """Larger fleets: carried, they contradict it. Where there is no end, nothing can confirm it."""
+    rows = [row for row in _fleets(evidence, name) if row.instances >= low]
+    above = [row for row in rows if high and row.instances > high]
+    inside = [row for row in rows if row not in above]
+    part = f"{name}: to {high} instances" if high else f"{name}: without an upper end"
+    command = bench_command(name, instances=min(2 * (high or low), 50))
     if not rows:
-        return not_measured(part, command)
-    verdict = spot(
-        [carried(row) for row in outside], [carried(row) for row in inside], fallback="depends"
-    )
-    most = max(rows, key=lambda row: row.instances)
+        why = f"no fleet of {low} instances or more" + also_beyond(evidence, [name])
+        return not_measured(part, command, why)
+    most = max(row.instances for row in rows)
+    words = f"fleets beyond N={most}: up to there it is not contradicted"
+    words += "" if high else ", and no size can confirm it"
+    return _end(evidence, part, above, inside, command, words)
+
+
+def _end(
+    evidence: Evidence,
+    part: str,
+    outside: Sequence[Row],
+    inside: Sequence[Row],
+    command: str,
+    otherwise: str,
+) -> Finding:
+    """One end of a range; `otherwise` is what its verdict depends on if it is neither."""
+    rows = [*outside, *inside]
+    verdict = spot([carried(row) for row in outside], [carried(row) for row in inside])
+    judged = max(outside or inside, key=lambda row: row.instances)
     sizes = ", ".join(str(n) for n in sorted({row.instances for row in rows if carried(row)}))
     return Finding(
         part=part,
         verdict=verdict,
-        finding=f"carried, at most 1 % late or wrong, at N = {sizes or 'no size'}; "
-        f"beyond N={most.instances} nothing was measured",
-        figure=evidence.figure(most, "trigger_latency_p99_ms", "ms from due to start, p99"),
-        on="nothing outside the range was measured" if verdict == "depends" else "",
+        finding=f"carried, at most 1 % late or wrong, at N = {sizes or 'no size'}; beyond "
+        f"N={max(row.instances for row in rows)} nothing was measured"
+        + also_beyond(evidence, [judged.strategy]),
+        figure=evidence.figure(judged, "trigger_latency_p99_ms", "ms from due to start, p99"),
+        on=otherwise if verdict == "depends" else "",
         command=command,
         evidence=cells(rows),
     )
 
 
-def spot(outside: Sequence[bool], inside: Sequence[bool], *, fallback: Verdict) -> Verdict:
-    """A range is contradicted by a size outside it that is carried, or one inside that is not.
+def spot(outside: Sequence[bool], inside: Sequence[bool]) -> Verdict:
+    """An end is contradicted by a size outside it that is carried, or one inside that is not.
 
-    It is confirmed when sizes inside are carried and a size outside is not.
+    It is confirmed when sizes inside are carried and none outside is; else it depends.
     """
     if any(outside) or not all(inside):
         return "contradicted"
-    return "confirmed" if outside and inside else fallback
+    return "confirmed" if outside and inside else "depends"
 
 
 def job_counts(evidence: Evidence) -> list[Finding]:
@@ -82,15 +120,16 @@ def _jobs_of(evidence: Evidence, name: str, most: int | None) -> Finding:
     largest = max(rows, key=lambda row: row.jobs)
     fine = [row for row in rows if carried(row)]
     best = max((row.jobs for row in fine), default=0)
+    verdict = job_verdict(most, best, largest.jobs)
+    untried = "more jobs than were tried" if most else UNLIMITED.format(best)
     return Finding(
         part=part,
-        verdict=job_verdict(most, best, largest.jobs),
+        verdict=verdict,
         finding=f"M={best} jobs carried on time"
-        + (f", of {largest.jobs} tried" if best < largest.jobs else ", the most that was tried"),
+        + (f", of {largest.jobs} tried" if best < largest.jobs else ", the most that was tried")
+        + also_beyond(evidence, [name]),
         figure=evidence.figure(largest, "trigger_latency_p99_ms", "ms from due to start, p99"),
-        on="more jobs than were tried"
-        if job_verdict(most, best, largest.jobs) == "depends"
-        else "",
+        on=untried if verdict == "depends" else "",
         command=command,
         evidence=cells(rows),
     )

@@ -6,7 +6,7 @@ A rule is a pure function from evidence to findings. What would flip each verdic
 from collections.abc import Mapping, Sequence
 
 from bench.claims.model import Finding, Verdict, not_measured
-from bench.claims.words import CONSTANT, LINEAR, cells, judge_band, slope
+from bench.claims.words import CONSTANT, LINEAR, also_beyond, cells, judge_band, slope
 from bench.evidence import Evidence, Figure, bench_command, cell_words, marginal_ops
 from bench.matrix import Row
 
@@ -41,12 +41,14 @@ def _grows(evidence: Evidence, name: str, along: str) -> Finding:
     part = f"{name}: attempts per tick linear in {letter}"
     if grown is None:
         n, m = (10, None) if along == "instances" else (None, 100)
-        return not_measured(part, bench_command(name, instances=n, jobs=m), ONE_SIZE)
+        why = ONE_SIZE + also_beyond(evidence, [name])
+        return not_measured(part, bench_command(name, instances=n, jobs=m), why)
     polls = ": the waiting losers poll" if name == "redis-lock" and along == "instances" else ""
     return Finding(
         part=part,
         verdict=judge_band(grown, band),
-        finding=f"attempts per fire grow as {letter}^{abs(grown.value):.2f}{polls}",
+        finding=f"attempts per fire grow as {letter}^{abs(grown.value):.2f}{polls}"
+        + also_beyond(evidence, [name]),
         figure=grown,
         on="whether losers ask once or poll",
         command=bench_command(name),
@@ -59,7 +61,8 @@ def _constant(evidence: Evidence, name: str) -> Finding:
     part, rows = f"{name}: operations per fire constant in N", evidence.rows_of(name)
     grown = slope(rows, marginal_ops, "instances")
     if grown is None:
-        return not_measured(part, bench_command(name, instances=10), ONE_SIZE)
+        why = ONE_SIZE + also_beyond(evidence, [name])
+        return not_measured(part, bench_command(name, instances=10), why)
     most = max(rows, key=lambda row: row.instances)
     return Finding(
         part=part,
@@ -136,7 +139,8 @@ def _per_second(evidence: Evidence) -> Finding:
         part=part,
         verdict=verdict,
         finding=f"the lock's fleet spends {figure.value:.1f} times a leader's time per fire at "
-        f"N={most[0].instances}; {min(ratios):.1f} to {max(ratios):.1f} over all sizes",
+        f"N={most[0].instances}; {min(ratios):.1f} to {max(ratios):.1f} over all sizes"
+        + also_beyond(evidence, ["redis-lock", *LEADERS]),
         figure=figure,
         on="the size of the fleet and the leader's service",
         command=bench_command(["redis-lock", *LEADERS[:2]]),

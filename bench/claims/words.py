@@ -6,7 +6,7 @@ from math import log
 from typing import Any
 
 from bench.claims.model import Verdict
-from bench.evidence import Evidence, Figure, cell_words
+from bench.evidence import Evidence, Figure, beyond_words, cell_words
 from bench.matrix import Row
 from bench.stats import quantile, spread, wilson
 
@@ -92,6 +92,12 @@ def values_of(found: Mapping[str, Any] | None, *path: str) -> list[float]:
 def cells(rows: Sequence[Row]) -> tuple[str, ...]:
     """The cells of some rows, as evidence."""
     return tuple(cell_words(row) for row in rows)
+
+
+def also_beyond(evidence: Evidence, names: Sequence[str]) -> str:
+    """What to add to a finding where the machine could not hold some of its steady cells."""
+    said = beyond_words(evidence.beyond_machine(names))
+    return f"; {said}" if said else ""
 
 
 def known(evidence: Evidence, names: Sequence[str], scenario: str) -> list[Row]:

@@ -105,15 +105,46 @@ def test_row_4_failover_is_judged_at_the_defaults_and_at_the_common_lease(
     assert verdict(found, "zookeeper-election: 0-1 s") == wanted
 
 
-def test_row_5_a_range_is_contradicted_by_a_size_outside_that_is_carried():
-    found = capacity.sweet_spots(evidence(steady("zookeeper-election", instances=3)))
-    assert verdict(found, "zookeeper-election") == "contradicted"
-    found = capacity.sweet_spots(evidence(steady("redis-lock", instances=10)))
-    assert verdict(found, "redis-lock") == "depends"
-    assert "at most 1 % late or wrong" in found[0].finding
+def test_row_5_each_end_of_a_range_is_judged_by_the_sizes_beyond_it_there():
+    small = steady("redis-lock", instances=3)
+    found = capacity.sweet_spots(evidence(small))
+    assert verdict(found, "redis-lock: from 5") == "contradicted"
+    assert verdict(found, "redis-lock: to 20") == "not measured"
+    inside = steady("redis-lock", instances=10)
+    found = capacity.sweet_spots(evidence(small, inside))
+    assert verdict(found, "redis-lock: to 20") == "depends"
+    assert "up to there it is not contradicted" in found[1].on
+    assert "at most 1 % late or wrong" in found[1].finding
     late = steady("redis-lock", instances=30, late_fires=80)
-    found = capacity.sweet_spots(evidence(steady("redis-lock", instances=10), late))
-    assert verdict(found, "redis-lock") == "confirmed"
+    found = capacity.sweet_spots(evidence(small, inside, late))
+    assert [one.verdict for one in found[:2]] == ["contradicted", "confirmed"]
+    found = capacity.sweet_spots(evidence(small, inside, steady("redis-lock", instances=30)))
+    assert [one.verdict for one in found[:2]] == ["contradicted", "contradicted"]
+
+
+def test_row_5_a_smaller_fleet_that_fails_confirms_the_lower_end():
+    rows = steady("redis-lock", instances=3, late_fires=80), steady("redis-lock", instances=10)
+    assert verdict(capacity.sweet_spots(evidence(*rows)), "redis-lock: from 5") == "confirmed"
+
+
+def test_what_has_no_end_is_never_confirmed_but_not_contradicted_up_to_a_size():
+    row = steady("zookeeper-election", instances=60, jobs=300)
+    fleets = capacity.sweet_spots(evidence(row))
+    assert verdict(fleets, "zookeeper-election: without an upper end") == "depends"
+    [jobs] = [one for one in capacity.job_counts(evidence(row)) if "unlimited" in one.part][:1]
+    assert jobs.verdict == "depends"
+    assert jobs.on.startswith("sizes beyond M=300: up to there it is not contradicted")
+
+
+def test_a_cell_that_saturated_the_machine_is_named_with_its_reason_and_judges_nothing():
+    why = "the machine was saturated: 98% of its cores' time was taken under load"
+    full = measured("redis-lock", instances=30, jobs=100, status="invalid", note=why)
+    known = evidence(*sizes("redis-lock", "attempts_per_fire", [(3, 3), (10, 10)], "instances"),
+                     *(steady("etcd-election", instances=n) for n in (3, 10)), full)  # fmt: skip
+    said = f"redis-lock N=30 M=100 is beyond this machine ({why})"
+    for findings in (cost.attempts, cost.negligible, capacity.sweet_spots, capacity.job_counts):
+        assert any(said in one.finding for one in findings(known)), findings
+    assert verdict(capacity.sweet_spots(known), "redis-lock: to 20") == "depends"
 
 
 @pytest.mark.parametrize(

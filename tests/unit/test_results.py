@@ -134,9 +134,7 @@ def test_a_directory_that_is_none_is_refused(tmp_path):
         Results.open(tmp_path)
 
 
-def test_a_torn_trial_is_left_out_and_said_once_wherever_results_are_read(
-    results, events, caplog
-):
+def test_a_torn_trial_is_left_out_and_said_once_wherever_results_are_read(results, events, caplog):
     torn = msgspec.structs.replace(RECORD, strategy="quartz")
     for record in (RECORD, torn):
         results.keep(record, events)
