@@ -156,7 +156,8 @@ class Design:
     `adapters` names the modules with client libraries that an instance will need: they are loaded
     lazily, so that an instance holds only its own, and can be loaded once before many are forked.
     `replica` is what an instance is: a member that takes part, or a node of a platform, which only
-    runs what the platform decides. Due times and periods must be multiples of `grain_s`.
+    runs what the platform decides. Due times and periods must be multiples of `grain_s`. `serial`
+    names what all fires of all jobs pass one after another, however many instances there are.
     """
 
     name: str
@@ -172,3 +173,4 @@ class Design:
     breaks: tuple[Breaks, ...] = ()
     replica: Literal["member", "node"] = "member"
     grain_s: float = 0.0
+    serial: str = ""

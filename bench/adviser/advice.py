@@ -11,6 +11,7 @@ from bench.adviser.facts import Known
 from bench.adviser.migration import migration
 from bench.adviser.point import Point
 from bench.adviser.points import points
+from bench.adviser.scaling import caveat
 from bench.evidence import Evidence
 from strategies.catalogue import designs
 from strategies.interface import Design
@@ -41,7 +42,10 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Advice(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer to a case. `missing` are the commands that would replace rules by figures."""
+    """The answer to a case. `missing` are the commands that would replace rules by figures.
+
+    `caveat` is what must be said of the whole ranking, empty for nothing.
+    """
 
     case: Case
     options: tuple[Option, ...]
@@ -49,6 +53,7 @@ class Advice(msgspec.Struct, frozen=True, kw_only=True):
     unchanged: tuple[str, ...]
     missing: tuple[str, ...]
     sources: tuple[str, ...]
+    caveat: str = ""
 
     @property
     def best(self) -> Option:
@@ -76,6 +81,7 @@ def advise_on(case: Case, evidence: Evidence) -> Advice:
         unchanged=tuple(question for question in asked if question not in moved),
         missing=tuple(missing),
         sources=evidence.sources,
+        caveat=caveat(case, evidence),
     )
 
 

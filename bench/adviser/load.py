@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from bench.adviser.case import Case
 from bench.adviser.facts import Known
-from bench.evidence import Figure, carried, cell_words, fires_per_s, marginal_ops
+from bench.evidence import Figure, cell_words, fires_per_s, marginal_ops
 from bench.matrix import Row
 
 LONGEST_LEASE_S = 30.0  # longer ones are not what people run
@@ -27,15 +27,9 @@ class Demand:
     peak_per_s: float
     idle_per_s: float
     cpu_cores: float | None
-    seen_per_s: float
     extrapolated: bool
     cell: str
     waiting: float = 1.0
-
-    @property
-    def ratio(self) -> float:
-        """The peak against the most that was measured; above 1 nothing was seen to carry it."""
-        return self.peak_per_s / self.seen_per_s if self.seen_per_s else float("inf")
 
 
 def demand(known: Known, case: Case) -> Demand | None:
@@ -58,7 +52,6 @@ def demand(known: Known, case: Case) -> Demand | None:
         peak_per_s=per_fire * case.peak_per_s + idle,
         idle_per_s=idle,
         cpu_cores=None if cpu is None else cpu * case.fires_per_s / 1000,
-        seen_per_s=max((seen(one) for one in rows if carried(one)), default=0.0),
         extrapolated=case.instances > most_n
         or case.peak_per_s > max(fires_per_s(one) for one in rows),
         cell=cell_words(row),

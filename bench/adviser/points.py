@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from bench.adviser.case import Case, Cost
 from bench.adviser.facts import STRESSES, Known, beyond, stated
 from bench.adviser.point import Point, Rule
-from bench.adviser.scaling import one_process, pods, punctual, scale
+from bench.adviser.scaling import one_process, pods, punctual, scale, through_one
 from bench.code_lines import code_lines
 from bench.evidence import Figure
 from bench.matrix import Row
@@ -177,11 +177,11 @@ def overlapping(case: Case, known: Known) -> list[Point]:
     """A design that lets a job run beside itself even where nothing breaks."""
     if not known.design.promise.allowed("steady").overlaps:
         return []
-    longer = case.run_s > case.period_s
-    less = 5.0 + (0.5 * WEIGHT[case.duplicate_cost] if longer else 0.0)
-    said = "a job may run beside itself" + (
-        ", as runs are longer than the period" if longer else ""
-    )
+    share = min(1.0, case.run_s / case.period_s)
+    left, how = _harm_left(case, known)
+    less = 5.0 + WEIGHT[case.duplicate_cost] * share * left
+    said = f"a job may run beside itself, as good as twice; a run fills {share:.0%} of its period"
+    said += how
     return [Point(topic="overlaps", points=-less, why=said, rule="promise")]
 
 
@@ -240,8 +240,8 @@ def code(case: Case, known: Known) -> list[Point]:
 
 
 RULES: Sequence[Rule] = (
-    grain, duplicates, overlapping, missed, failover, services, scale, one_process, pods,
-    punctual, wishes, spread_out, tries_again, promises, code,
+    grain, duplicates, overlapping, missed, failover, services, scale, through_one,
+    one_process, pods, punctual, wishes, spread_out, tries_again, promises, code,
 )  # fmt: skip
 
 

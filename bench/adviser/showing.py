@@ -61,7 +61,7 @@ def headline(advice: Advice) -> str:
     )
     if close:
         said += f" Within {CLOSE:g} points, so as good: {', '.join(close)}."
-    return " ".join([said, *notes(case)])
+    return " ".join([said, *([advice.caveat] if advice.caveat else []), *notes(case)])
 
 
 def name_of(case: Case) -> str:

@@ -132,6 +132,7 @@ def _design(
         adapters=("strategies.cronjob.strategy",),
         replica="node",
         grain_s=60.0,
+        serial="the platform's one controller",
     )
 
 

@@ -109,6 +109,7 @@ def _design(service: Service, title: str, *, remembers: bool) -> Design:
         bounds=partial(_bounds, service=service),
         kind="reference" if remembers else "variant",
         adapters=(f"strategies.election.{service}",),
+        serial="its one leader",
     )
 
 

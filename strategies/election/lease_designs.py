@@ -47,5 +47,6 @@ DESIGNS = (
         promise=WITH_LOG,
         bounds=_bounds,
         adapters=("strategies.election.lease_store",),
+        serial="its one leader",
     ),
 )

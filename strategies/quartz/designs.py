@@ -128,6 +128,7 @@ DESIGNS = (
         promise=PROMISE,
         bounds=bounds,
         adapters=ADAPTERS,
+        serial="its one cluster lock",
     ),
     Design(
         name="quartz-skip-locked",
@@ -149,5 +150,6 @@ DESIGNS = (
         bounds=functools.partial(bounds, recovers=False),
         adapters=ADAPTERS,
         kind="variant",
+        serial="its one cluster lock",
     ),
 )

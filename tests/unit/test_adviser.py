@@ -1,6 +1,8 @@
 """The adviser on cases and evidence written by hand: what it says, why, and what changes it."""
 
+import math
 from dataclasses import replace
+from datetime import date
 from importlib.resources import files
 from pathlib import Path
 
@@ -252,6 +254,87 @@ def test_a_leader_that_would_run_everything_itself_pays_for_it():
     assert any("one instance runs everything" in one for one in said)
 
 
+SAAS = {"instances": 500, "jobs": 100_000, "period": "10m", "fires_per_day": 10_000_000,
+        "spikes": True, "operated": ["redis", "postgres"]}  # fmt: skip
+
+
+def fires(option) -> list:
+    return [point for point in option.points if point.topic == "fires"]
+
+
+def test_fires_beyond_what_was_carried_cost_a_serial_point_and_spread_elsewhere():
+    """1,157 fires/s pass one lock; over 500 instances they are 2.3 each, and 3.3 were carried."""
+    ranked = answer(case(**SAAS), EVIDENCE)
+    [point] = fires(ranked.option("quartz"))
+    assert point.points == pytest.approx(-4 * math.log2(10e7 / 86_400 / 10))
+    assert "its one cluster lock" in point.why
+    assert "7,400 to 10,300 fires/s, in batches and without runs" in point.why
+    assert point.extrapolated
+    assert fires(ranked.option("etcd-election"))[0].points == point.points
+    assert not fires(ranked.option("redis-queue"))
+    assert not fires(ranked.option("quartz-skip-locked"))
+    small = answer(case(), EVIDENCE)
+    assert not any(fires(option) for option in small.options)
+
+
+def test_fires_that_are_too_many_for_every_instance_cost_whatever_spreads_them_too():
+    crowded = answer(case(**SAAS | {"instances": 5}), EVIDENCE)
+    assert fires(crowded.option("redis-queue"))[0].rule == "spread over instances"
+
+
+def test_to_have_been_measured_at_larger_sizes_is_no_merit():
+    larger = steady("redis-lock", instances=30, jobs=100, ops_per_fire=10.0)
+    known = evidence(*EVIDENCE.rows, larger)
+    for name in ("redis-lock", "redis-queue"):
+        [point] = [
+            one for one in answer(case(**SAAS), known).option(name).points if one.topic == "scale"
+        ]
+        assert point.figure.value == pytest.approx(1000)
+
+
+def test_what_nothing_measured_comes_near_is_said_of_the_whole_ranking():
+    vast = advise_on(case(jobs=10_000_000, operated=["redis", "postgres"]), EVIDENCE)
+    said = "Nothing measured carries this: 166,667 fires/s are needed at the peak, 10 were carried"
+    assert said in headline(vast)
+    assert said in decision_record(vast, date(2026, 5, 4))
+    assert said in " ".join(" ".join(lines(vast)).split())
+    assert "Nothing measured" not in headline(advise_on(case(), EVIDENCE))
+
+
+def test_three_hundred_cronjobs_every_minute_take_longer_than_the_minute_to_start():
+    busy = answer(case(jobs=300, operated=["kubernetes"]), EVIDENCE).option("cronjob")
+    [point] = [one for one in busy.points if one.rule == "pods per second"]
+    assert point.points < -30
+    assert "300 fires due at one minute take 60 to 75 s to start" in point.why
+    assert point.figure.cell.startswith("docs/kubernetes.md")
+    few = answer(case(jobs=10, operated=["kubernetes"]), EVIDENCE).option("cronjob")
+    assert not [one for one in few.points if one.rule == "pods per second"]
+
+
+def test_runs_side_by_side_weigh_as_duplicates_by_how_much_of_the_period_they_fill():
+    asked = {"period": "24h", "operated": ["kubernetes"], "duplicate_cost": "high"}
+    short, long, full = (
+        topics(answer(case(**asked, longest_run=run), EVIDENCE).option("cronjob-allow"))["overlaps"]
+        for run in ("1s", "6h", "30h")
+    )
+    assert short == pytest.approx(-5, abs=0.01)
+    assert long == pytest.approx(-5 - 25 / 4)
+    assert full == pytest.approx(-30)
+
+
+def test_a_cell_that_saturated_the_machine_is_said_and_its_operations_do_not_count():
+    why = "the machine was saturated: 98% of its cores' time was taken under load"
+    full = steady("redis-lock", instances=30, jobs=100, status="invalid", note=why)
+    known = evidence(*EVIDENCE.rows, full)
+    point = next(
+        one for one in answer(case(), known).option("redis-lock").points if one.topic == "scale"
+    )
+    assert f"redis-lock N=30 M=100 is beyond this machine ({why})" in point.why
+    alone = answer(case(), evidence(full)).option("redis-lock")
+    assert topics(alone)["scale"] == -10
+    assert any("beyond this machine" in one.why for one in alone.points)
+
+
 def test_all_that_would_change_the_answer_is_found_and_is_true():
     advice = advise_on(case(operated=["redis", "etcd"]), EVIDENCE)
     assert any(one.question == "duplicate_cost" for one in advice.changes)
@@ -285,9 +368,10 @@ def test_making_duplicates_costlier_never_raises_an_unfenced_lock(asked):
     places = {name: [] for name in unfenced}
     for cost in COSTS:
         ranked = rank(msgspec.structs.replace(asked, duplicate_cost=cost), EVIDENCE)
+        fenced = [one.rank for one in ranked if design(one.design).fence_scope]
         for option in ranked:
-            if option.design in places:
-                places[option.design].append(option.rank)
+            if option.design in places:  # among themselves overlaps, too, cost more
+                places[option.design].append(sum(one < option.rank for one in fenced))
     assert all(found == sorted(found) for found in places.values()), places
 
 
@@ -349,8 +433,6 @@ def test_close_designs_are_named_as_good():
 
 
 def test_the_decision_record_has_its_parts_and_cites_what_was_measured():
-    from datetime import date
-
     advice = advise_on(case(today="redis-lock-bare"), EVIDENCE)
     text = decision_record(advice, date(2026, 11, 21))
     for part in ("Context", "Decision", "Options", "Consequences", "What would change", "Evidence"):
@@ -362,8 +444,6 @@ def test_the_decision_record_has_its_parts_and_cites_what_was_measured():
 
 
 def test_the_decision_record_says_what_is_chosen_and_that_nothing_is_operated():
-    from datetime import date
-
     asked = case(name="jobs\n# of | ours", operated=[], fires_per_day=1000)
     text = decision_record(advise_on(asked, EVIDENCE), date(2026, 11, 21))
     title, chosen = text.splitlines()[0], advise_on(asked, EVIDENCE).best
