@@ -141,7 +141,9 @@ def job_verdict(most: int | None, best: int, tried: int) -> Verdict:
         return "contradicted" if best < tried else "depends"
     if best >= 2 * most:
         return "contradicted"
-    return "confirmed" if best < tried else "depends"
+    if best == tried:
+        return "depends"
+    return "confirmed" if tried > most else "contradicted"  # fewer than stated, and too many
 
 
 def _burst(evidence: Evidence) -> Finding:

@@ -153,6 +153,8 @@ def test_a_cell_that_saturated_the_machine_is_named_with_its_reason_and_judges_n
         (10, 100, 100, "contradicted"),
         (10, 10, 100, "confirmed"),
         (10, 10, 10, "depends"),
+        (50, 0, 10, "contradicted"),
+        (50, 10, 30, "contradicted"),
         (None, 100, 100, "depends"),
         (None, 10, 100, "contradicted"),
     ],
