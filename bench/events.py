@@ -152,8 +152,8 @@ class Platform(Event):
     """What a platform that runs the jobs itself did, as its API told it.
 
     `what` is like `node-not-ready` or `pod-deleted`, `subject` the object's name; `instance` is
-    the node, where there is one. Judging never uses these; a trial's timeline does, and so do the
-    parts of a failover.
+    the node, where there is one. No outcome is judged by these; a trial's timeline shows them, the
+    parts of a failover are theirs, and they tell which jobs a lost node had been given.
     """
 
     what: str

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from bench.checks.columns import Bools, Columns
+from bench.checks.columns import Bools, Codes, Columns
 from bench.checks.fires import FireTable
 
 LEASES = 2  # how long after a fault its consequences are counted
@@ -32,8 +32,24 @@ def exposed(
     if lasting and columns.faults:
         jobs = np.zeros(len(columns.jobs.names), np.bool_)
         jobs[columns.runs.job[held_at_faults(columns, columns.header.lease_s)]] = True
+        jobs[bound_at_faults(columns, columns.header.lease_s)] = True
         found |= jobs[fires.job] & (due_s >= min(fault.t for fault in columns.faults))
     return found
+
+
+def bound_at_faults(columns: Columns, before_s: float) -> Codes:
+    """Jobs that a platform gave to a faulted instance, from `before_s` ago until it saw the loss.
+
+    They hang as those do that were running there, though no run of theirs had begun.
+    """
+    steps = columns.platform
+    found = np.zeros(len(steps.t), np.bool_)
+    for fault in columns.faults:
+        seen = steps.t[steps.lost & (steps.instance == fault.instance) & (steps.t >= fault.t)]
+        until_s = seen.min() if len(seen) else columns.heal_s(fault)
+        given = steps.bound & (steps.instance == fault.instance) & (fault.instance >= 0)
+        found |= given & (steps.t >= fault.t - before_s) & (steps.t <= until_s)
+    return steps.job[found & (steps.job >= 0)]
 
 
 def held_at_faults(columns: Columns, before_s: float = 0.0) -> Bools:

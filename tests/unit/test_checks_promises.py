@@ -4,6 +4,7 @@ import pytest
 from written_histories import Story, ms
 
 from bench.checks.promises import Scope, broken_bounds, broken_promises
+from bench.events import FaultBegan, Platform
 from strategies.interface import ANYTHING, NOTHING, Allowed
 
 DUPLICATE = Story().job().due(10.0).run(10.0, 10.0, 10.4).run(10.0, 20.0, 20.4)
@@ -185,3 +186,32 @@ def test_a_fault_whose_effect_lasts_excuses_all_later_fires_of_the_jobs_it_hit_a
     scope = Scope(stress="crash", steady=NOTHING, bound_s=15.0, lasting=True)
     [broken] = broken_promises(story.columns(), story.judged(15.0), Allowed(missed=True), scope)
     assert broken.fires == [f"other@{ms(120.0)}"]
+
+
+def given(node: str, t: float) -> Platform:
+    """A pod of the job `other` is bound to the node."""
+    return Platform(t=t, instance=node, what="pod-bound", subject="", job="other")
+
+
+def test_a_job_that_was_given_to_a_lost_node_before_the_loss_was_seen_is_one_that_it_hit():
+    story = lost_node()
+    struck = next(event for event in story.events if isinstance(event, FaultBegan))
+    story.add(
+        Platform(
+            t=struck.t + 1, instance=struck.instance, what="pod-bound", subject="", job="other"
+        ),
+        Platform(t=struck.t + 2, instance=struck.instance, what="node-not-ready", subject="n"),
+    )
+    scope = Scope(stress="crash", steady=NOTHING, bound_s=15.0, lasting=True)
+    assert broken_promises(story.columns(), story.judged(15.0), Allowed(missed=True), scope) == []
+
+
+def test_a_job_that_was_given_to_another_node_is_not_one_that_a_lost_node_hit():
+    story = lost_node()
+    struck = next(event for event in story.events if isinstance(event, FaultBegan))
+    bound = Platform(
+        t=struck.t + 1, instance="elsewhere", what="pod-bound", subject="", job="other"
+    )
+    scope = Scope(stress="crash", steady=NOTHING, bound_s=15.0, lasting=True)
+    columns = story.add(given("elsewhere", struck.t + 1)).columns()
+    assert len(broken_promises(columns, story.judged(15.0), Allowed(missed=True), scope)) == 1
