@@ -209,9 +209,6 @@ def test_a_job_that_was_given_to_a_lost_node_before_the_loss_was_seen_is_one_tha
 def test_a_job_that_was_given_to_another_node_is_not_one_that_a_lost_node_hit():
     story = lost_node()
     struck = next(event for event in story.events if isinstance(event, FaultBegan))
-    bound = Platform(
-        t=struck.t + 1, instance="elsewhere", what="pod-bound", subject="", job="other"
-    )
     scope = Scope(stress="crash", steady=NOTHING, bound_s=15.0, lasting=True)
     columns = story.add(given("elsewhere", struck.t + 1)).columns()
     assert len(broken_promises(columns, story.judged(15.0), Allowed(missed=True), scope)) == 1
