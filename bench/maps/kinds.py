@@ -145,7 +145,7 @@ KINDS = {
             lambda lease_s: _runs(lease_s, 0.5 * lease_s),
             lambda lease_s: Timing("equal", lease_s),
             lambda design, lease_s: (lease_s / 24, lease_s / 8),
-            "L/24 to L/8: three round trips, or one, in a call's time-out of L/4",
+            "L/24 to L/8",
             (1.0, 1.5, 2.0),
             (2.0, 3.0),
         ),

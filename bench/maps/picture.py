@@ -38,14 +38,14 @@ def draw(
     axes = figure.subplots()
     _draw_theory(axes, kind, design, points)
     groups = (
-        (NONE, "in no trial", [one for one in points if not one.bad]),
-        (SOME, "in some trials", [one for one in points if 0 < one.bad < one.trials]),
-        (ALL, "in every trial", [one for one in points if one.bad == one.trials]),
+        (NONE, "no trial", [one for one in points if not one.bad]),
+        (SOME, "some trials", [one for one in points if 0 < one.bad < one.trials]),
+        (ALL, "every trial", [one for one in points if one.bad == one.trials]),
     )
     for (marker, colour), word, some in groups:
         xs, ys = [one.x for one in some], [one.y for one in some]
         sizes = [18 + 14 * one.trials for one in some]
-        axes.scatter(xs, ys, s=sizes, c=colour, marker=marker, label=f"{kind.word} {word}",
+        axes.scatter(xs, ys, s=sizes, c=colour, marker=marker, label=word,
                      zorder=3, edgecolors="white", linewidths=0.6)  # fmt: skip
     axes.set_xlabel(kind.x_axis)
     axes.set_ylabel(kind.y_axis)
@@ -53,7 +53,13 @@ def draw(
     axes.set_title(where, loc="right", fontsize="x-small", color="#555555")
     axes.set_xlim(left=0)
     axes.grid(visible=True, alpha=0.25)
-    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize="small")
+    figure.legend(
+        loc="outside lower center",
+        ncols=4,
+        frameon=False,
+        fontsize="small",
+        title=f"{kind.word} in",
+    )
     for path in paths:
         figure.savefig(path, dpi=144, metadata=_undated(path))
 
