@@ -60,6 +60,8 @@ class Again:
                 if not one.again and not one.not_run and one.failure.scenario != VIRTUAL
             ]
             plans = {failure.id: planned(failure, k) for failure in left}
+            if not plans:
+                return
             bench = Bench(list(plans.values()), self._results, progress, costs=False)
             await bench.run()
             self._not_run |= {id_: why for id_, one in plans.items() if (why := bench.why_not(one))}

@@ -84,10 +84,11 @@ def tables(shown: Sequence[Shown]) -> Iterator[str]:
         failure = one.failure
         yield f"### {failure.id}"
         yield ""
-        yield f"**{failure.product}**: [{failure.issue}]({failure.link}), {failure.reported}."
+        text = failure.issue if "#" in failure.issue else "an article"
+        yield f"**{failure.product}**: [{text}]({failure.link}), {failure.reported}."
         yield f"{failure.happened} What stops it: {failure.stops}."
         yield ""
-        yield f"Here: {failure.mode}; scenario `{failure.scenario.removesuffix('.toml')}`. "
+        yield f"Here: {failure.mode}; scenario `{failure.scenario.removesuffix('.toml')}`."
         yield f"Seen: {_verdict(one)}."
         yield ""
         yield f"    {failure.command}"
