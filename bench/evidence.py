@@ -127,7 +127,7 @@ class Evidence:
         if column in _BOUNDS:
             low, high = _BOUNDS[column]
             return getattr(row, low), getattr(row, high)
-        values = [_trial_value(one, column) for one in self.metrics.get(cell_of(row), ())]
+        values = [_trial_value(one, column) for one in self.metrics.get(row.cell, ())]
         return spread([value for value in values if value is not None]) or (None, None)
 
 
@@ -146,8 +146,8 @@ def read_evidence(paths: Iterable[Path]) -> Evidence:
         results = Results.reading(path)
         judged = results.judgements()
         made = results.rows() if judged else _written_rows(path)
-        fresh = {cell_of(row) for row in made} - rows.keys()
-        rows |= {cell_of(row): row for row in made if cell_of(row) in fresh}
+        fresh = {row.cell for row in made} - rows.keys()
+        rows |= {row.cell: row for row in made if row.cell in fresh}
         for one in judged:
             if one.metrics and one.record.cell in fresh and one.verdict.status in ("ok", "broken"):
                 metrics[one.record.cell].append(one.metrics)
@@ -155,18 +155,6 @@ def read_evidence(paths: Iterable[Path]) -> Evidence:
             experiments.setdefault(file.stem, _read(file))
         sources.append(_shown(path))
     return Evidence(list(rows.values()), dict(metrics), experiments, tuple(sources))
-
-
-def cell_of(row: Row) -> Cell:
-    """Which cell a row is of."""
-    return Cell(
-        strategy=row.strategy,
-        scenario=row.scenario,
-        timing=row.timing,
-        lease_s=row.lease_s or 0.0,
-        instances=row.instances,
-        jobs=row.jobs,
-    )
 
 
 def cell_words(row: Row) -> str:

@@ -109,6 +109,18 @@ class Row(msgspec.Struct, kw_only=True):
     interrupted_done_fires: int | None = None
     fence_scope: str | None = None
 
+    @property
+    def cell(self) -> Cell:
+        """Which cell the row is of."""
+        return Cell(
+            strategy=self.strategy,
+            scenario=self.scenario,
+            timing=self.timing,
+            lease_s=self.lease_s or 0.0,
+            instances=self.instances,
+            jobs=self.jobs,
+        )
+
 
 COLUMNS = Row.__struct_fields__
 _KINDS = {"reference": 0, "variant": 1, "control": 2}

@@ -448,11 +448,15 @@ class Trial:
 
     def _header(self) -> None:
         """Write what should have happened; last, because it says when recording stopped."""
-        plan, now_s = self.plan, self.clock()
+        self._tell_due(self.clock(), lambda job: (job.end_ms or 0) - 1)
+
+    def _tell_due(self, until_s: float, last_ms: Callable[[Job], int]) -> None:
+        """What was recorded until when, the jobs, and each one's fires up to `last_ms` of it."""
+        plan = self.plan
         self.recorder.record(
             History(
                 version=FORMAT_VERSION,
-                until_s=now_s,
+                until_s=until_s,
                 strategy=plan.design.name,
                 scenario=plan.scenario.name,
                 lease_s=plan.lease_s,
@@ -461,7 +465,7 @@ class Trial:
         )
         for job in self.jobs:
             self.recorder.record(declared(job, plan.design))
-            for fire in fires_between(job, job.start_ms - 1, (job.end_ms or 0) - 1):
+            for fire in fires_between(job, job.start_ms - 1, last_ms(job)):
                 self.recorder.record(Due(job=job.name, due_ms=fire.due_ms))
 
     def _enter(self, name: str) -> None:

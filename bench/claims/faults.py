@@ -32,7 +32,6 @@ FEATURES = {
     "redis-queue": (True, True),
     "cronjob": (True, True),
 }
-FAILURE_RATE = 0.3  # of single runs in `failing-job`
 GIVES_UP = 0.15  # between 0.3 (one try) and 0.3 ** 3 (three): which side the rate is on
 STOPS = ("quartz", "zookeeper-election", "etcd-election")
 RUNS_ON = ("redis-lock", "redis-queue", "cronjob")

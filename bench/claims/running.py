@@ -1,8 +1,6 @@
 """`coordbench claims --run`: the experiments and trials, kept one by one, so that it resumes."""
 
-import asyncio
 import os
-import signal
 import tempfile
 import time
 from collections.abc import Sequence
@@ -25,6 +23,7 @@ from bench.results import Results
 from bench.runner import Bench
 from bench.services import ServiceUnavailable
 from bench.settings import plans
+from bench.until_signalled import run_until_signalled
 from strategies.catalogue import nearest
 
 BUSY = 1.5  # runnable processes per core
@@ -43,22 +42,14 @@ def run_claims(out: Path, only: Sequence[str], console: Console) -> Path:
     results = _newest(out)
     (results.path / FOLDER).mkdir(exist_ok=True)
     try:
-        asyncio.run(_all(results, only, console))
-    except (KeyboardInterrupt, asyncio.CancelledError):
+        run_until_signalled(_all(results, only, console))
+    except KeyboardInterrupt:
         _say(console, "interrupted: what has ended is kept; to go on: coordbench claims --run")
-        raise KeyboardInterrupt from None
-    except BaseExceptionGroup as group:
-        first: BaseException = group
-        while isinstance(first, BaseExceptionGroup):
-            first = first.exceptions[0]
-        raise first from group
+        raise
     return results.path
 
 
 async def _all(results: Results, only: Sequence[str], console: Console) -> None:
-    task = asyncio.current_task()
-    assert task is not None
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     asked = [one for name, one in EXPERIMENTS.items() if not only or name in only]
     todo = [one for one in asked if only or not _file(results, one.name).exists()]
     await _experiments(results, todo, len(asked) - len(todo), console)

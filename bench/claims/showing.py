@@ -11,7 +11,6 @@ from rich.console import Console
 from rich.text import Text
 
 from bench.claims.model import Judged, Line
-from bench.evidence import Figure
 
 FORMATS = ("table", "md", "csv", "json")
 STYLE = {
@@ -83,10 +82,3 @@ def to_markdown(judged: Sequence[Judged]) -> str:
         cells = [str(one.stated.number), one.stated.claim, one.stated.stated, one.words, found]
         rows.append("| " + " | ".join(cell.replace("|", "/") for cell in cells) + " |")
     return "\n".join(rows) + "\n"
-
-
-def figure_words(line: Line) -> str:
-    """A line's figure in words; empty where it has none."""
-    if line.measured is None:
-        return ""
-    return str(Figure(value=line.measured, low=line.low, high=line.high, unit=line.unit))

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from bench.events import FORMAT_VERSION, Due, History, RunStarted
+from bench.events import RunStarted
 from bench.fleet import Fleet
 from bench.leftovers import Registration
 from bench.live.control import Refused
@@ -26,7 +26,6 @@ from bench.services import Service
 from bench.targets import Targets
 from bench.trial import Conduct, Trial, declared
 from strategies.notes import Event, Skipped
-from strategies.schedule import fires_between
 
 READ_S = 0.02
 JUDGE_S = 0.5
@@ -195,21 +194,7 @@ class LiveTrial(Trial):
 
     def _header(self) -> None:
         """Write what should have happened until it was stopped; later fires are too recent."""
-        plan = self.plan
         self.live.read()  # what ran while the fleet ended was due too
         until_s = self._stop_s or self.clock()
-        self.recorder.record(
-            History(
-                version=FORMAT_VERSION,
-                until_s=until_s,
-                strategy=plan.design.name,
-                scenario=plan.scenario.name,
-                lease_s=plan.lease_s,
-                instances=plan.instances,
-            )
-        )
-        until_ms = max(round(until_s * 1000), self._latest_ms)
-        for job in self.jobs:
-            self.recorder.record(declared(job, plan.design))
-            for fire in fires_between(job, job.start_ms - 1, until_ms):
-                self.recorder.record(Due(job=job.name, due_ms=fire.due_ms))
+        last_ms = max(round(until_s * 1000), self._latest_ms)
+        self._tell_due(until_s, lambda job: last_ms)

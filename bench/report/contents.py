@@ -19,7 +19,6 @@ from bench.errors import BenchError, InvalidResults
 from bench.history import read_parquet
 from bench.judge import Judgement, Verdict
 from bench.matrix import NotRun, Row, rows
-from bench.record import Cell
 from bench.report.stories import STORIES, FireStory, remarkable, stories
 from bench.report.thinning import share, thin
 from bench.report.timeline import FaultBand, Timeline, timeline_of
@@ -86,7 +85,7 @@ def contents(results: Results) -> Contents:
     except InvalidResults as error:
         not_run, unreadable = [], [*unreadable, str(error)]
     matrix = rows([judgement for _, judgement in kept], not_run)
-    where = {_cell(row): place for place, row in enumerate(matrix)}
+    where = {row.cell: place for place, row in enumerate(matrix)}
     trials = [KeptTrial(place, one, where[one.record.cell]) for place, one in kept]
     config = results.config
     return Contents(
@@ -202,17 +201,6 @@ def _or_nothing(results: Results) -> dict[str, Any]:
         return results.environment
     except InvalidResults:
         return {}
-
-
-def _cell(row: Row) -> Cell:
-    return Cell(
-        strategy=row.strategy,
-        scenario=row.scenario,
-        timing=row.timing,
-        lease_s=row.lease_s or 0.0,
-        instances=row.instances,
-        jobs=row.jobs,
-    )
 
 
 def _short(verdict: Verdict) -> dict[str, Any]:
