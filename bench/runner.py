@@ -226,12 +226,16 @@ def crowds(lane: Sequence[Plan], abreast: int = 1) -> list[list[Plan]]:
     A group has one timing. On a platform it may be larger: as many nodes and jobs as that takes.
     """
     groups: list[list[Plan]] = []
+    unfilled: list[list[Plan]] = []  # of a thousand trials that run singly none is looked at again
     for plan in lane:
-        group = next((one for one in groups if _has_room(one, plan, abreast)), None)
+        group = next((one for one in unfilled if _has_room(one, plan, abreast)), None)
         if group is None:
-            groups.append([plan])
-        else:
-            group.append(plan)
+            group = []
+            groups.append(group)
+            unfilled.append(group)
+        group.append(plan)
+        if plan.runs != "at-once" and len(group) >= abreast:
+            unfilled.remove(group)
     return groups
 
 
