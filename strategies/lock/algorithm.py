@@ -10,7 +10,9 @@ The algorithm, in every instance and for every job
     Meanwhile it renews the lock every third of the lease. When a renewal is refused, or none has
     succeeded until a margin before the lease can end, it cancels the run.
  4. When the run has ended, well or badly, the owner releases the lock with its token; a store
-    with a memory records in the same step that the fire is settled.
+    with a memory records in the same step that the fire is settled. A release without an answer is
+    repeated, and the lock renewed meanwhile, for as long as a waiter waits; an owner that is told
+    to stop renews no more, and repeats it until the lease has ended.
  5. Losers *skip* (the fire is somebody else's business) or *wait*: they ask again every tenth of a
     lease, for a bounded time, until the store says that the fire is settled, or grants it because
     its owner died.
@@ -27,10 +29,10 @@ by going on. A failed run counts as settled.
 
 NOT guaranteed. A run that is paused past its lease may act beside its successor's: only a
 resource that checks the fence is safe. An owner that ends its run but cannot record it (killed,
-cut off) leaves a fire that is run again. An instance whose clock is early settles fires early, and
-the ones it passes over are not run by the others. A store that loses its memory (a restarted Redis
-without persistence) forgets locks, fences and fires. The lock is per job: `overlap = allow` is
-treated as `forbid`, and `retries` are not made.
+cut off for a lease) leaves a fire that is run again. An instance whose clock is early settles
+fires early, and the ones it passes over are not run by the others. A store that loses its memory
+(a restarted Redis without persistence) forgets locks, fences and fires. The lock is per job:
+`overlap = allow` is treated as `forbid`, and `retries` are not made.
 
 After Redis' "Distributed Locks with Redis" pattern, Redisson's lock watchdog (a third of the
 lease), ShedLock's lockAtLeastFor, and Kleppmann's fencing tokens ("How to do distributed locking").

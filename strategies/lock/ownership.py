@@ -1,7 +1,8 @@
 """Owning a job's lock for one run: renew it in time, cancel the run on doubt, give it back."""
 
 import asyncio
-from typing import Literal
+from collections.abc import Callable
+from typing import Any, Literal
 
 from strategies.errors import JobFailed, ServiceLost
 from strategies.interface import Member
@@ -53,19 +54,21 @@ class Owner:
         await self._give_back(hold_s)
         return True
 
-    async def _keep_while(self, run: asyncio.Task[None]) -> str:
-        """Renew the lock until the run ends; returns early with the reason for doubt."""
-        renew_at_s = self._asked_s + self._timing.renew_s
-        while not run.done():
+    async def _keep_while(
+        self, task: asyncio.Task[Any], worth_it: Callable[[], bool] = lambda: True
+    ) -> str:
+        """Renew the lock until the task ends; returns early with the reason for doubt."""
+        renew_at_s = self._renewed_s + self._timing.renew_s
+        while not task.done() and worth_it():
             until_s = min(renew_at_s, self._trusted_until_s)
-            await asyncio.wait({run}, timeout=max(0.0, until_s - self._now_s()))
-            if run.done():
+            await asyncio.wait({task}, timeout=max(0.0, until_s - self._now_s()))
+            if task.done() or not worth_it():
                 break
             if self._now_s() >= self._trusted_until_s:
                 return "not renewed in time"
             began_s = self._now_s()
             kept = await self._renew()
-            if kept is Kept.REFUSED and not run.done():
+            if kept is Kept.REFUSED and not task.done():
                 return "renewal refused"
             renew_at_s = (began_s if kept else self._now_s()) + (
                 self._timing.renew_s if kept else self._timing.poll_s
@@ -87,7 +90,32 @@ class Owner:
         return kept
 
     async def _give_back(self, hold_s: float) -> None:
-        """Release the lock after a run that ended, trying again while it can still be ours."""
+        """Release the lock after a run that ended, and keep it until the release is answered.
+
+        Until then the store does not know that the fire is settled: whoever got the lock would
+        run it again. Where the store remembers nothing (and so gives no fence) there is nothing to
+        tell, and a lock that is kept for longer would only keep the next fire from being run.
+        """
+        ended_s = self._now_s()
+
+        def worth_it() -> bool:
+            patient = self._now_s() < ended_s + self._timing.wait_s
+            return patient and not self._member.stopping.is_set()
+
+        release = asyncio.create_task(self._release(hold_s))
+        try:
+            if self._fence is not None:
+                await self._keep_while(release, worth_it)
+            await release
+        finally:
+            await _end(release)
+
+    async def _release(self, hold_s: float) -> None:
+        """Ask for the release until there is an answer, for as long as the lease may last.
+
+        A release that was done and not answered may be repeated: it is the token's, and what it
+        does a second time is nothing, also when somebody else has been granted the lock since.
+        """
         while True:
             began_s = self._now_s()
             left_s = max(0.0, self._asked_s + hold_s - began_s)
@@ -146,8 +174,8 @@ class Owner:
         return self._renewed_s + self._timing.ttl_s - self._timing.margin_s
 
 
-async def _end(run: asyncio.Task[None]) -> None:
-    """Cancel the run if it is still going, and wait until it has taken notice."""
-    if not run.done():
-        run.cancel()
-        await asyncio.wait({run})
+async def _end(task: asyncio.Task[None]) -> None:
+    """Cancel the task if it is still going, and wait until it has taken notice."""
+    if not task.done():
+        task.cancel()
+        await asyncio.wait({task})

@@ -15,7 +15,7 @@ from strategies.model import Job
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """The lock is ours. `fence` grows with every grant of the job; None where there is none."""
+    """The lock is ours. `fence` grows with every grant; None where the store remembers nothing."""
 
     fence: int | None
 
@@ -66,7 +66,7 @@ class LockStore(Protocol):
     async def release(self, job: str, token: str, settled_ms: int, hold_s: float) -> Kept:
         """Give the lock back, if `token` owns it, now or `hold_s` seconds from now.
 
-        `settled_ms` is the fire that ended, to be remembered; 0 when none did.
+        `settled_ms` is the fire that ended, to be remembered; 0 when none did. May be repeated.
         """
 
 

@@ -2,14 +2,23 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from functools import partial
 
 import pytest
 
 from bench.events import RunEnded, RunStarted
 from bench.simulation import EPOCH_S, SimulatedFleet, simulate
-from strategies.interface import Design
-from strategies.lock.designs import DESIGNS
+from strategies.errors import ServiceLost
+from strategies.interface import Design, Endpoints
+from strategies.lock.algorithm import LockStrategy
+from strategies.lock.designs import DESIGNS, WAIT
 from strategies.lock.lost import Circuit
+from strategies.lock.memory import MemoryLocks, MemoryService
+from strategies.lock.port import Kept, LockStore
+from strategies.lock.timing import LockTiming
 from strategies.model import Every, Fire, Job, Timing
 from strategies.notes import Coordinated, Event, ForeignRelease, Granted, Lost, Skipped
 
@@ -323,6 +332,89 @@ def test_an_owner_whose_run_ended_unrecorded_does_not_repeat_it_itself(design: D
 
     history = simulate(design, jobs(1), instances=1, seconds=20, script=cut_off_for_long)
     assert set(runs_per_fire(history).values()) == {1}
+
+
+class UntoldReleases(MemoryLocks):
+    """Locks whose releases find no answer for a while, though everything else does.
+
+    Each is given up after the time of a call, as on a busy server; `arrive` says whether it is
+    nevertheless done.
+    """
+
+    def __init__(self, service: MemoryService, call_s: float, until_s: float, arrive: bool) -> None:
+        super().__init__(service._link, service._namespace)
+        self._call_s = call_s
+        self._until_s = until_s
+        self._arrive = arrive
+
+    async def release(self, job: str, token: str, settled_ms: int, hold_s: float) -> Kept:
+        began_s = asyncio.get_running_loop().time()
+        if self._arrive or began_s >= self._until_s:
+            kept = await super().release(job, token, settled_ms, hold_s)
+        if began_s < self._until_s:
+            await asyncio.sleep(self._call_s)
+            raise ServiceLost("no answer in time")
+        return kept
+
+
+def with_untold_releases(until_s: float, arrive: bool = False) -> Design:
+    """redis-lock with `UntoldReleases`."""
+
+    class Service(MemoryService):
+        call_s = 0.0
+
+        @asynccontextmanager
+        async def connect(self) -> AsyncIterator[LockStore]:
+            yield UntoldReleases(self, self.call_s, until_s, arrive)
+
+    def serves(endpoints: Endpoints, namespace: str, call_s: float) -> Service:
+        service = Service(endpoints["redis"], namespace)  # type: ignore[arg-type]  # a MemoryLink
+        service.call_s = call_s
+        return service
+
+    return replace(BY_NAME["redis-lock"], make=partial(LockStrategy, serves, WAIT))
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("arrive", [False, True], ids=["request lost", "answer lost"])
+def test_a_fire_whose_release_is_lost_or_late_is_not_run_again(arrive: bool, seed: int) -> None:
+    """For more than a lease, so that without renewals the lock would be anybody's."""
+    history = simulate(with_untold_releases(2.2 * LEASE_S, arrive), jobs(1), seconds=14, seed=seed)
+    assert [e.outcome for e in history if isinstance(e, Coordinated)].count("error") >= 3
+    assert set(runs_per_fire(history).values()) == {1}
+    fires = {Fire("job-0", due) for due in due_times(jobs(1)[0])}
+    assert set(runs_per_fire(history)) | skipped(history) == fires
+    assert not [event for event in history if isinstance(event, Lost)] or arrive
+
+
+def test_a_lock_whose_release_is_never_answered_is_given_up_after_the_patience_of_a_waiter() -> (
+    None
+):
+    history = simulate(with_untold_releases(1e9), jobs(1), seconds=14)
+    first = runs(history)[0]
+    lost = next(event for event in history if isinstance(event, Lost))
+    ended_s = next(e.t for e in history if isinstance(e, RunEnded))
+    assert (lost.instance, lost.reason) == (first.instance, "could not release")
+    patience_s = LockTiming.of(Timing()).wait_s
+    assert patience_s < lost.t - ended_s < patience_s + 1.5 * LEASE_S
+    again = runs(history)[1]
+    assert (again.instance != first.instance, again.due_ms) == (True, first.due_ms)
+    assert again.t > lost.t - 0.3 * LEASE_S
+
+
+def test_an_instance_told_to_stop_tries_to_release_for_no_longer_than_its_lease() -> None:
+    stopped: list[float] = []
+
+    async def stop_the_holder(fleet: SimulatedFleet) -> None:
+        holder = await until_holder(fleet, "job-0")
+        await asyncio.sleep(2 * LEASE_S)
+        fleet.stop(holder)
+        began_s = asyncio.get_running_loop().time()
+        await asyncio.wait({fleet.tasks[holder]})
+        stopped.append(asyncio.get_running_loop().time() - began_s)
+
+    simulate(with_untold_releases(1e9), jobs(1), seconds=14, script=stop_the_holder)
+    assert 0.5 * LEASE_S < stopped[0] < 1.4 * LEASE_S
 
 
 @every_design
