@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 from bench.oracle.election_mutants import CANDIDACY, trusts_for_a_thousand_leases
 from bench.oracle.mutant import Change, Mutant
 from strategies.errors import ServiceLost
+from strategies.postgres import Session, statement
 from strategies.quartz.port import Grant, Ticket
-from strategies.quartz.session import Session, statement
 
 Original = Callable[..., Any]
 PACKAGE = "bench.known_failures"

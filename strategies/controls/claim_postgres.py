@@ -1,7 +1,7 @@
 """Claims on PostgreSQL: a row per fire, the claim a conditional update."""
 
 from strategies.model import Fire
-from strategies.quartz.session import Session
+from strategies.postgres import Session
 
 PACKAGE = "strategies.controls"
 PREPARE_S = 10.0  # making and dropping tables is no part of what is measured

@@ -3,51 +3,45 @@
 One statement per call, each a transaction of its own. The row is locked only while its statement
 runs, so nothing is held in the database during a run.
 
+An instance has two connections, for PostgreSQL's default is 100 for all. What an owner says never
+waits behind the many who only ask: an ask takes the owners' connection only while it is free.
+
 NOT guaranteed: with asynchronous replication a promoted standby may know neither lock nor memory.
 Expiry follows the database host's wall clock.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from importlib.resources import files
-from typing import Any
-
-import psycopg
-from psycopg import sql
-from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from strategies.errors import ServiceLost
 from strategies.lock.port import HELD, Behind, Grant, Kept, LockStore, Reply
 from strategies.model import Job
+from strategies.postgres import Parameters, Rows, Session
 
-CONNECTIONS = 2  # per instance: PostgreSQL's default is 100 for all
-
-Row = tuple[Any, ...]
+PACKAGE = "strategies.lock"
+SET_UP_S = 5.0  # for connecting, and for each statement that defines the namespace
 
 
 class PostgresLocks:
     """A LockStore that remembers each job's fires, in one table."""
 
-    def __init__(self, pool: AsyncConnectionPool, schema: str, call_s: float) -> None:
-        self._pool = pool
-        self._call_s = call_s
-        self._abandoned: set[asyncio.Task[Row | None]] = set()
-        self._acquire = statement("acquire", schema)
-        self._renew = statement("renew", schema)
-        self._release = statement("release", schema)
+    def __init__(self, url: str, namespace: str, call_s: float) -> None:
+        self._asking = Line(Session(url, PACKAGE, namespace, call_s, call_s), call_s)
+        self._owning = Line(Session(url, PACKAGE, namespace, call_s, call_s), call_s)
 
     async def acquire(
         self, job: str, token: str, ttl_s: float, fire_ms: int, settled_ms: int
     ) -> Reply:
-        row = await self._one(
-            self._acquire,
+        line = self._owning if self._asking.busy and not self._owning.busy else self._asking
+        rows = await line.run(
+            "acquire",
             {"job": job, "token": token, "ttl_s": ttl_s, "fire_ms": fire_ms,
              "settled_ms": settled_ms},
         )  # fmt: skip
-        if row is None:
-            raise ServiceLost(f"postgres: no lock row for job {job!r}")
-        fence, seen_settled_ms, seen_open_ms = row
+        if not rows:
+            raise ServiceLost(f"PostgreSQL: no lock row for job {job!r}")
+        ((fence, seen_settled_ms, seen_open_ms),) = rows
         if fence is not None:
             return Grant(fence)
         if seen_settled_ms > settled_ms or (seen_open_ms > settled_ms and seen_open_ms != fire_ms):
@@ -55,47 +49,54 @@ class PostgresLocks:
         return HELD
 
     async def renew(self, job: str, token: str, ttl_s: float) -> Kept:
-        row = await self._one(self._renew, {"job": job, "token": token, "ttl_s": ttl_s})
-        return Kept.OURS if row else Kept.REFUSED
+        values = {"job": job, "token": token, "ttl_s": ttl_s}
+        return _kept(await self._owning.run("renew", values))
 
     async def release(self, job: str, token: str, settled_ms: int, hold_s: float) -> Kept:
-        row = await self._one(self._release, {"job": job, "token": token, "settled_ms": settled_ms})
-        return Kept.OURS if row else Kept.REFUSED
+        values = {"job": job, "token": token, "settled_ms": settled_ms}
+        return _kept(await self._owning.run("release", values))
 
-    async def _one(self, query: sql.Composed, values: Mapping[str, object]) -> Row | None:
-        """Run one statement within the bound; its first row.
+    async def close(self) -> None:
+        """Close the connections, once the calls that were given up have ended."""
+        await self._asking.close()
+        await self._owning.close()
 
-        psycopg answers a cancellation only after the server has: a call that is late is left to
-        end by itself, so that the bound holds also when the server does not answer at all.
+
+class Line:
+    """One connection, and those who wait for it; each waits for `call_s` at most."""
+
+    def __init__(self, session: Session, call_s: float) -> None:
+        self._session = session
+        self._call_s = call_s
+        self._turn = asyncio.Lock()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a call is under way."""
+        return self._turn.locked()
+
+    async def run(self, name: str, values: Parameters) -> Rows:
+        """Run one statement; its rows.
+
+        Who gives up waiting has asked nothing. A call that is given up under way (psycopg would
+        answer a cancellation only after the server has) ends by itself, within the session's bound.
         """
-        call = asyncio.create_task(self._execute(query, values))
         try:
-            await asyncio.wait({call}, timeout=self._call_s)
-        finally:
-            if not call.done():
-                self._abandon(call)
-        if not call.done():
-            raise ServiceLost("postgres: no answer in time")
-        return call.result()
+            async with asyncio.timeout(self._call_s):
+                await self._turn.acquire()
+        except TimeoutError:
+            raise ServiceLost("PostgreSQL: no connection was free in time") from None
+        call = asyncio.create_task(self._session.run(name, values))
+        call.add_done_callback(self._next)
+        return await asyncio.shield(call)
 
-    async def _execute(self, query: sql.Composed, values: Mapping[str, object]) -> Row | None:
-        try:
-            async with self._pool.connection() as connection:
-                cursor = await connection.execute(query, values)
-                row: Row | None = await cursor.fetchone()
-                return row
-        except (psycopg.Error, PoolTimeout, OSError) as error:
-            raise ServiceLost(f"postgres: {type(error).__name__}") from None
+    async def close(self) -> None:
+        """Close the connection once it is free."""
+        async with self._turn:
+            await self._session.close()
 
-    def _abandon(self, call: asyncio.Task[Row | None]) -> None:
-        call.cancel()
-        self._abandoned.add(call)
-        call.add_done_callback(self._forget)
-
-    def _forget(self, call: asyncio.Task[Row | None]) -> None:
-        self._abandoned.discard(call)
-        if not call.cancelled():
-            call.exception()  # looked at, so that the loop does not complain
+    def _next(self, call: asyncio.Task[Rows]) -> None:
+        self._turn.release()
 
 
 class PostgresService:
@@ -103,57 +104,34 @@ class PostgresService:
 
     def __init__(self, url: str, namespace: str, call_s: float) -> None:
         self._url = url
-        self._schema = namespace
+        self._namespace = namespace
         self._call_s = call_s
 
     async def set_up(self, jobs: list[Job]) -> None:
-        async with self._connection() as connection:
-            await connection.execute(statement("create", self._schema))
-            await connection.cursor().executemany(
-                statement("add_job", self._schema), [{"job": job.name} for job in jobs]
-            )
+        async with self._session() as session:
+            await session.run_script("create")
+            await session.run("add_jobs", {"jobs": [job.name for job in jobs]})
 
     async def tear_down(self) -> None:
-        async with self._connection() as connection:
-            await connection.execute(statement("drop", self._schema))
+        async with self._session() as session:
+            await session.run_script("drop")
 
     @asynccontextmanager
     async def connect(self) -> AsyncIterator[LockStore]:
-        # The server ends what the caller has given up on, so that it takes no lock for nobody.
-        limit_ms = round(self._call_s * 1000)
-        pool: AsyncConnectionPool = AsyncConnectionPool(
-            self._url,
-            min_size=1,
-            max_size=CONNECTIONS,
-            open=False,
-            timeout=self._call_s,
-            # The pool waits a second and then longer from try to try; here it gives up, and the
-            # next call makes it try anew: who races for a fire keeps the pace.
-            reconnect_timeout=self._call_s / 4,
-            kwargs={
-                "autocommit": True,
-                "connect_timeout": max(2, round(self._call_s)),  # libpq knows no less than 2 s
-                "options": f"-c statement_timeout={limit_ms}",
-            },
-        )
-        await pool.open(wait=False)
+        locks = PostgresLocks(self._url, self._namespace, self._call_s)
         try:
-            yield PostgresLocks(pool, self._schema, self._call_s)
+            yield locks
         finally:
-            await pool.close(timeout=self._call_s)
+            await locks.close()
 
     @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[psycopg.AsyncConnection[Row]]:
+    async def _session(self) -> AsyncIterator[Session]:
+        session = Session(self._url, PACKAGE, self._namespace, SET_UP_S, SET_UP_S)
         try:
-            async with await psycopg.AsyncConnection.connect(
-                self._url, autocommit=True, connect_timeout=5
-            ) as connection:
-                yield connection
-        except (psycopg.Error, OSError) as error:
-            raise ServiceLost(f"postgres: {type(error).__name__}") from None
+            yield session
+        finally:
+            await session.close()
 
 
-def statement(name: str, schema: str) -> sql.Composed:
-    """The statement in sql/<name>.sql, on the tables of `schema`."""
-    text = files("strategies.lock").joinpath("sql", f"{name}.sql").read_text()
-    return sql.SQL(text).format(schema=sql.Identifier(schema))
+def _kept(rows: Rows) -> Kept:
+    return Kept.OURS if rows else Kept.REFUSED

@@ -9,8 +9,8 @@ Two connections per instance: a check-in must not wait behind a step that waits 
 
 from collections.abc import Sequence
 
+from strategies.postgres import Parameters, Rows, Session
 from strategies.quartz.port import Begin, Grant, Ticket
-from strategies.quartz.session import Parameters, Rows, Session
 
 PACKAGE = "strategies.quartz"
 PREPARE_S = 10.0  # making and dropping tables is no part of what is measured

@@ -1,11 +1,11 @@
 -- Take a job's lock for one fire, by the database's time, unless the row says that the asker must
 -- think again.
--- Inputs: {schema} identifier; %(job)s, %(token)s, %(ttl_s)s lease in seconds, %(fire_ms)s due time,
+-- Inputs: %(job)s, %(token)s, %(ttl_s)s lease in seconds, %(fire_ms)s due time,
 --         %(settled_ms)s the latest fire that the asker knows to be settled, 0 for none.
 -- Result: one row (fence, settled_ms, open_ms). fence is null when the lock was not granted; the
 --         other two are then what the row said when the statement began.
 with taken as (
-    update {schema}.job_lock set
+    update job_lock set
         owner = %(token)s,
         expires_at = clock_timestamp() + make_interval(secs => %(ttl_s)s),
         fence = fence + 1,
@@ -17,5 +17,5 @@ with taken as (
     returning fence
 )
 select (select fence from taken), settled_ms, open_ms
-from {schema}.job_lock
+from job_lock
 where job = %(job)s

@@ -1,7 +1,7 @@
 -- The table of locks, one row per job. Run once per trial.
--- Input: {schema} identifier, the trial's namespace. Result: none.
-create schema if not exists {schema};
-create table if not exists {schema}.job_lock (
+-- Input: {namespace} identifier, the trial's namespace. Result: none.
+create schema if not exists {namespace};
+create table if not exists {namespace}.job_lock (
     job        text primary key,
     owner      text not null default '',
     expires_at timestamptz not null default '-infinity',

@@ -1,3 +1,3 @@
 -- Remove everything that the trial made.
--- Input: {schema} identifier, the trial's namespace. Result: none.
-drop schema if exists {schema} cascade
+-- Input: {namespace} identifier, the trial's namespace. Result: none.
+drop schema if exists {namespace} cascade

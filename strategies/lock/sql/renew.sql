@@ -1,7 +1,7 @@
 -- Let a lock live longer, if the caller owns it and it has not expired.
--- Inputs: {schema} identifier; %(job)s, %(token)s, %(ttl_s)s lease in seconds from now.
+-- Inputs: %(job)s, %(token)s, %(ttl_s)s lease in seconds from now.
 -- Result: one row when it was extended, none when it was not.
-update {schema}.job_lock
+update job_lock
 set expires_at = clock_timestamp() + make_interval(secs => %(ttl_s)s)
 where job = %(job)s and owner = %(token)s and expires_at > clock_timestamp()
 returning 1
