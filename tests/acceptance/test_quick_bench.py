@@ -11,7 +11,7 @@ from bench.matrix import COLUMNS
 from bench.settings import QUICK_STRATEGIES, cells, check_settings, profile
 from strategies.catalogue import designs
 
-pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.servers, pytest.mark.alone, pytest.mark.slow, pytest.mark.timeout(600)]
 
 Row = dict[str, str]
 FAULTED = [

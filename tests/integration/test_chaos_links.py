@@ -22,6 +22,8 @@ from chaos.links import namespaces
 from chaos.links.client import Relay, RelayedLink, RelayLost
 from chaos.links.faults import Delay, Drop, HalfOpen, Partition, Reset
 
+pytestmark = pytest.mark.servers
+
 SOON_S = 2.0
 NEVER_S = 0.25  # long for loopback: what has not arrived by then was held
 

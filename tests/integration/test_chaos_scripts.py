@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-pytestmark = pytest.mark.slow  # together they wait for some twenty seconds
+pytestmark = [pytest.mark.servers, pytest.mark.slow]  # together they wait for some twenty seconds
 
 SCRIPTS = Path(__file__).parents[2] / "chaos" / "scripts"
 ALL = sorted(path.name for path in SCRIPTS.glob("*.sh") if path.name != "common.sh")
