@@ -94,13 +94,22 @@ def start() -> Iterator[Start]:
 
         def begin(script: str, *arguments: str | int) -> subprocess.Popen[str]:
             command = [str(SCRIPTS / script), *map(str, arguments)]
-            one = stack.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+            one = stack.enter_context(
+                subprocess.Popen(
+                    command, stdout=subprocess.PIPE, text=True, preexec_fn=heed_hangups
+                )
+            )
             stack.callback(one.kill)
             assert one.stdout is not None
             assert one.stdout.readline()
             return one
 
         yield begin
+
+
+def heed_hangups() -> None:
+    """A shell cannot trap what it inherits as ignored, as it does under nohup."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def until(true: Callable[[], bool]) -> None:
