@@ -50,8 +50,9 @@ publish: $(VENV)/notebooks.stamp  ## make FROM=results/... the published set, an
 
 test: $(VENV)/dev.stamp  ## all tests, with real servers
 	@$(BIN)/python -m pytest -n auto --dist loadgroup -m "not servers" $(ARGS)
-	@$(BIN)/python -m pytest -n 4 --dist loadgroup -m "servers and not alone" $(ARGS)
-	@$(BIN)/python -m pytest -m alone $(ARGS)
+	@$(BIN)/python -m pytest -n 4 --dist loadgroup -m "servers and not alone" \
+	  tests/integration tests/acceptance $(ARGS)
+	@$(BIN)/python -m pytest -m alone tests/acceptance $(ARGS)
 
 test-fast: $(VENV)/dev.stamp  ## unit and contract tests: no server, under a minute
 	@$(BIN)/python -m pytest -n auto --dist loadgroup -m "not servers and not slow" \

@@ -21,11 +21,15 @@ sys.dont_write_bytecode = False
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Workers (`-n`) take whole files, or what a mark groups; the slow ones first."""
+def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
+    """Workers (`-n`) take whole files, or what a mark groups; the slow ones first.
+
+    All that ask for the session's control plane go to one of them: one is enough for the machine.
+    """
     for item in items:
         if not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(item.path.name))
+            plane = "control_plane" in item.fixturenames
+            item.add_marker(pytest.mark.xdist_group("plane" if plane else item.path.name))
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
