@@ -13,7 +13,10 @@ from strategies.interface import Design
 from strategies.model import Job, Timing
 from strategies.notes import Event
 
-OBSERVER, PLANNER, NODE = "admin", "cronjob", "node"  # roles of bench.services.kubernetes.access
+# Roles of bench.services.kubernetes.access: who looks, and who takes part in a trial as what.
+OBSERVER = "observer"
+PLANNERS = {"node": "cronjob", "member": "election-planner"}
+INSTANCES = {"node": "node", "member": "election"}
 
 
 @runtime_checkable
@@ -34,21 +37,23 @@ class HasTiming(Protocol):
 
 def planner_endpoints(design: Design, services: Mapping[str, Service]) -> dict[str, str]:
     """What the harness's own copy of the strategy prepares and cleans up with."""
-    return _endpoints(design, services, PLANNER)
+    return _endpoints(design, services, PLANNERS)
 
 
 def instance_endpoints(design: Design, services: Mapping[str, Service]) -> dict[str, str]:
     """What every instance is given."""
-    return _endpoints(design, services, NODE)
+    return _endpoints(design, services, INSTANCES)
 
 
-def _endpoints(design: Design, services: Mapping[str, Service], role: str) -> dict[str, str]:
+def _endpoints(
+    design: Design, services: Mapping[str, Service], roles: Mapping[str, str]
+) -> dict[str, str]:
     found = {}
     for name in design.services:
         service = services[name]
         found[name] = service.url
-        if design.replica == "node" and isinstance(service, HasRoles):
-            found[name] = service.url_for(role)
+        if isinstance(service, HasRoles):
+            found[name] = service.url_for(roles[design.replica])
     return found
 
 

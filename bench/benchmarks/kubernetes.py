@@ -1,6 +1,8 @@
 """Findings on the real controllers, each by one command (docs/kubernetes.md tells what came out).
 
     python -m bench.benchmarks.kubernetes cost 30        30 nodes at rest: memory, processors, start
+    python -m bench.benchmarks.kubernetes memory 500     what the components hold, at their most
+    python -m bench.benchmarks.kubernetes memory 500 unlimited   the same by Go's own rules
     python -m bench.benchmarks.kubernetes skew 100       due minute -> process start, 100 CronJobs
     python -m bench.benchmarks.kubernetes skew 100 200   the same, the controllers less limited
     python -m bench.benchmarks.kubernetes loss           a node dies mid-run, in its parts
@@ -143,8 +145,8 @@ async def _cron_scene(
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="coordbench-")))
         scene = Scene(plane, folder, jobs, duration_s)
-        admin = plane.url_for(access.ADMIN)
-        look = observing(admin, scene.namespace, scene.tell, random.Random(0), jobs)
+        observer = plane.url_for(access.OBSERVER)
+        look = observing(observer, scene.namespace, scene.tell, random.Random(0), jobs)
         await stack.enter_async_context(look)
         endpoints = {"kubernetes": plane.url_for(access.CRONJOB)}
         strategy = CronJobStrategy(
@@ -216,6 +218,36 @@ async def skew(plane: ControlPlane, count: str = "10", qps: str = "") -> None:
                 for what in ("job-created", "pod-created", "pod-bound")
             },
         )  # fmt: skip
+
+
+async def memory(plane: ControlPlane, count: str = "100", limits: str = "ours") -> None:
+    """What each component holds at its most while CronJobs are made, fire once, and end.
+
+    `unlimited`: by the Go runtime's own rules, instead of bench.services.kubernetes.components'.
+    """
+    if limits == "unlimited":
+        await plane.stop()
+        plane.environment = lambda component: {}
+        await plane.start()
+    most: dict[str, float] = {}
+    watching = asyncio.create_task(_watch_memory(plane, most))
+    before_s = _cpu_s([psutil.Process(pid) for pid in plane.pids])
+    await skew(plane, count)
+    watching.cancel()
+    used_s = _cpu_s([psutil.Process(pid) for pid in plane.pids]) - before_s
+    _say(
+        finding="memory", jobs=int(count), limits=limits, ready_s=round(plane.ready_s, 2),
+        processor_s=round(used_s, 1), **{f"{name}_mb": round(mb) for name, mb in most.items()},
+    )  # fmt: skip
+
+
+async def _watch_memory(plane: ControlPlane, most: dict[str, float]) -> None:
+    """Keep the highest resident size of each component, and of all at once."""
+    while True:
+        held = plane.resident_mb()
+        for name, mb in (*held.items(), ("control_plane", sum(held.values()))):
+            most[name] = max(mb, most.get(name, 0.0))
+        await asyncio.sleep(0.5)
 
 
 async def _limit_controllers(plane: ControlPlane, qps: int) -> None:
@@ -367,7 +399,7 @@ async def lease(plane: ControlPlane, count: str = "20", profile: Any = "equal") 
             str(scene.folder / "ledger.jsonl"), str(scene.offset_s),
         )  # fmt: skip
         await scene.until((scene.folder / "ledger").exists, 10)
-        endpoints = {"kubernetes": plane.url}
+        endpoints = {"kubernetes": plane.url_for(access.ELECTION_PLANNER)}
         strategy = design.make(endpoints, scene.namespace, scene.timing, random.Random(0))
         await strategy.prepare(jobs)
         try:
@@ -433,7 +465,8 @@ class _Lines:
 
 
 FINDINGS: dict[str, Callable[..., Awaitable[None]]] = {
-    "cost": cost, "skew": skew, "loss": loss, "loss-failed": loss_failed, "blocked": blocked,
+    "cost": cost, "memory": memory, "skew": skew, "loss": loss, "loss-failed": loss_failed,
+    "blocked": blocked,
     "policies": policies, "partition": partition, "missed": missed, "controllers": controllers,
     "lease": lease,
 }  # fmt: skip

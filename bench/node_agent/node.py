@@ -9,12 +9,12 @@ from bench.node_agent.status import rfc3339
 from strategies.errors import ServiceLost
 from strategies.kubernetes.api import KubernetesApi
 from strategies.kubernetes.errors import Conflict, Refused
+from strategies.kubernetes.objects import TRIAL_LABEL
 from strategies.kubernetes.objects import Node as NodeObject
 from strategies.model import Timing
 
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
 NODES = "/api/v1/nodes"
-TRIAL_LABEL = "coordbench.dev/trial"
 ZONE_LABEL = "topology.kubernetes.io/zone"
 STATUS_S = 10.0  # nodeStatusUpdateFrequency
 CAPACITY = {"cpu": "64", "memory": "64Gi", "pods": "1000"}

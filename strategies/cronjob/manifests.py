@@ -9,6 +9,7 @@ from typing import Literal
 
 from strategies.errors import ScheduleError
 from strategies.kubernetes.objects import (
+    TRIAL_LABEL,
     Container,
     EnvVar,
     FieldRef,
@@ -27,7 +28,6 @@ LABEL = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _PART = r"(\*|\?|(\d+|[A-Za-z]{3})(-(\d+|[A-Za-z]{3}))?)(/\d+)?"
 FIELD = re.compile(f"{_PART}(,{_PART})*")
 SHORTEST_STARTING_DEADLINE_S = 10  # the controller may look only every 10 s
-TRIAL_LABEL = "coordbench.dev/trial"
 POD_COMMAND = ("coordbench-pod", "run")
 TAINTS = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
 

@@ -11,12 +11,14 @@ from contextlib import suppress
 
 from msgspec.structs import replace
 
-from strategies.cronjob.manifests import TRIAL_LABEL, CronJob, Settings, cron_job
+from strategies.cronjob.manifests import CronJob, Settings, cron_job
 from strategies.errors import ServiceLost, StrategyError
 from strategies.interface import Endpoints, Member
 from strategies.kubernetes.api import NOTHING, KubernetesApi, Query
 from strategies.kubernetes.endpoint import parse
 from strategies.kubernetes.errors import Busy, Conflict, Forbidden, NotFound, Refused
+from strategies.kubernetes.objects import TRIAL_LABEL
+from strategies.kubernetes.tenancy import admit, namespace_of
 from strategies.model import Job, Timing
 
 CALL_S = 10.0
@@ -56,8 +58,9 @@ class CronJobStrategy:
         async with KubernetesApi(self._url, timeout_s=CALL_S) as api:
             try:
                 await self._create_all(api, manifests, dry_run=True)
-                await self._create(api, "/api/v1/namespaces", {"metadata": self._own_name()})
+                await self._create(api, "/api/v1/namespaces", namespace_of(self.namespace))
                 try:
+                    await admit(api, self.namespace, "batch", "cronjobs")
                     await self._create_all(api, manifests, dry_run=False)
                 except StrategyError:
                     with suppress(StrategyError):
@@ -103,9 +106,6 @@ class CronJobStrategy:
             except NotFound:
                 return True
         return False
-
-    def _own_name(self) -> dict[str, object]:
-        return {"name": self.namespace, "labels": {TRIAL_LABEL: self.namespace}}
 
     async def _create_all(
         self, api: KubernetesApi, manifests: Sequence[CronJob], *, dry_run: bool

@@ -9,8 +9,9 @@ import msgspec
 from strategies.election.lease import NOBODY, LeaseTiming, Record
 from strategies.errors import ServiceLost
 from strategies.kubernetes.api import KubernetesApi
-from strategies.kubernetes.errors import Conflict, NotFound, Refused
+from strategies.kubernetes.errors import Conflict, Forbidden, NotFound, Refused
 from strategies.kubernetes.objects import Lease, LeaseSpec, Meta
+from strategies.kubernetes.tenancy import admit, namespace_of
 from strategies.memory import MemoryLink
 
 NAME = "leader"
@@ -30,7 +31,8 @@ class KubernetesLeaseStore:
         api = await self._api()
         try:
             with suppress(Conflict):
-                await api.create("/api/v1/namespaces", {"metadata": {"name": self._namespace}})
+                await api.create("/api/v1/namespaces", namespace_of(self._namespace))
+            await admit(api, self._namespace, "coordination.k8s.io", "leases")
             with suppress(Conflict):
                 await api.create(self._leases, self._lease(Record()))
         except Refused as error:
@@ -61,12 +63,14 @@ class KubernetesLeaseStore:
         does not wait for it.
         """
         api = await self._api()
-        for path in (f"{self._leases}/{NAME}", f"/api/v1/namespaces/{self._namespace}"):
-            try:
-                with suppress(NotFound, Conflict):  # a conflict: it is being deleted already
-                    await api.delete(path)
-            except Refused as error:
-                raise ServiceLost(f"the namespace stays: {error}") from None
+        try:
+            # Forbidden: the right to it lay in the namespace, and has gone with it.
+            with suppress(NotFound, Forbidden):
+                await api.delete(f"{self._leases}/{NAME}")
+            with suppress(NotFound, Conflict):  # a conflict: it is being deleted already
+                await api.delete(f"/api/v1/namespaces/{self._namespace}")
+        except Refused as error:
+            raise ServiceLost(f"the namespace stays: {error}") from None
 
     async def close(self) -> None:
         if self._opened is not None:

@@ -69,6 +69,11 @@ class KubernetesApi:
         self._connections = connections
         self._session: aiohttp.ClientSession
 
+    @property
+    def admits(self) -> list[str]:
+        """The users that whoever prepares a trial lets into its namespace."""
+        return [user for user in self._endpoint.admits.split(",") if user]
+
     async def __aenter__(self) -> Self:
         connector = aiohttp.TCPConnector(
             ssl=self._endpoint.tls(), limit=self._connections, keepalive_timeout=60

@@ -5,8 +5,9 @@
 
 `ca` is the cluster's own certificate authority, `name` the name its certificate is checked
 against (so that a relay's address does not weaken the check), `cert` and `key` a client
-certificate where a cluster knows no tokens. `image` says that the cluster has nodes of its own,
-whose pods run that container image. Nothing is ever sent unverified.
+certificate where a cluster knows no tokens. `admits` names the users that whoever prepares a trial
+lets into its namespace (strategies.kubernetes.tenancy), separated by commas. `image` says that the
+cluster has nodes of its own, whose pods run that container image. Nothing is ever sent unverified.
 """
 
 import ssl
@@ -28,13 +29,14 @@ class Endpoint:
     cert: str = ""
     key: str = ""
     image: str = ""
+    admits: str = ""
 
     @property
     def url(self) -> str:
         """The endpoint as one URL, credentials included."""
         scheme, _, address = self.base.partition("://")
         user = f"{quote(self.role, safe='')}:{quote(self.token, safe='')}@" if self.token else ""
-        names = ("ca", "name", "cert", "key", "image")
+        names = ("ca", "name", "cert", "key", "image", "admits")
         given = {name: getattr(self, name) for name in names}
         query = urlencode({key: value for key, value in given.items() if value})
         return f"{scheme}://{user}{address}/?{query}"
@@ -74,4 +76,5 @@ def parse(url: str) -> Endpoint:
         cert=query.get("cert", ""),
         key=query.get("key", ""),
         image=query.get("image", ""),
+        admits=query.get("admits", ""),
     )

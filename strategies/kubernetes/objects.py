@@ -8,6 +8,8 @@ from typing import Literal
 
 import msgspec
 
+TRIAL_LABEL = "coordbench.dev/trial"  # on whatever exists for one trial: its namespace's name
+
 
 class Part(msgspec.Struct, rename="camel", omit_defaults=True, kw_only=True):
     """A part of an object; fields left at their default are not sent."""

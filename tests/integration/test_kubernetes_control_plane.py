@@ -18,7 +18,7 @@ from bench.services.kubernetes.control_plane import ControlPlane
 from strategies.errors import ServiceLost
 from strategies.kubernetes.api import KubernetesApi
 from strategies.kubernetes.endpoint import parse
-from strategies.kubernetes.errors import Conflict, Invalid, NotFound, Refused
+from strategies.kubernetes.errors import Conflict, Invalid, NotFound
 from strategies.model import Timing
 
 pytestmark = pytest.mark.servers
@@ -49,25 +49,6 @@ async def test_a_client_that_does_not_know_the_authority_refuses_to_talk(
     async with aiohttp.ClientSession() as session:
         with pytest.raises(aiohttp.ClientConnectorCertificateError):
             await session.get(known.base + "/version", ssl=ssl.create_default_context())
-
-
-@pytest.mark.parametrize(
-    ("role", "path"),
-    [
-        (access.ELECTION, "/api/v1/pods"),
-        (access.ELECTION, "/api/v1/secrets"),
-        (access.NODE, "/apis/batch/v1/cronjobs"),
-        (access.NODE, "/api/v1/namespaces/default/secrets"),
-        (access.CRONJOB, "/apis/coordination.k8s.io/v1/leases"),
-        (access.CRONJOB, "/apis/rbac.authorization.k8s.io/v1/clusterroles"),
-    ],
-)
-async def test_a_role_may_do_its_own_work_only(
-    control_plane: ControlPlane, role: str, path: str
-) -> None:
-    async with KubernetesApi(control_plane.url_for(role), timeout_s=5) as api:
-        with pytest.raises(Refused, match="forbidden"):
-            await api.list(path)
 
 
 async def test_refusals_say_what_they_are_and_are_counted(control_plane: ControlPlane) -> None:

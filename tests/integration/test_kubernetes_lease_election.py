@@ -18,6 +18,7 @@ from strategies.election.lease import LeaseElection, LeaseTiming
 from strategies.election.lease_designs import DESIGNS
 from strategies.election.lease_store import KubernetesLeaseStore
 from strategies.errors import ServiceLost
+from strategies.interface import Strategy
 from strategies.kubernetes.api import KubernetesApi
 from strategies.kubernetes.errors import NotFound
 from strategies.kubernetes.objects import Lease
@@ -42,10 +43,12 @@ async def candidates(control_plane: ControlPlane) -> AsyncIterator[list[LeaseEle
         )
         for n in range(3)
     ]
-    await made[0].prepare(["j"])
+    planner_url = control_plane.url_for(access.ELECTION_PLANNER)
+    planner = KubernetesLeaseStore(planner_url, namespace, PERIODS)
+    await planner.prepare()
     yield made
-    await made[0].clean_up()
-    for one in made:
+    await planner.clean_up()
+    for one in (*made, planner):
         await one.close()
 
 
@@ -97,6 +100,11 @@ async def test_everybody_can_read_who_leads(
         assert place.key in str(listed)
 
 
+def planner_of(plane: ControlPlane, namespace: str, timing: Timing) -> Strategy:
+    endpoints = {"kubernetes": plane.url_for(access.ELECTION_PLANNER)}
+    return DESIGN.make(endpoints, namespace, timing, random.Random(0))
+
+
 async def is_there(api: KubernetesApi, path: str) -> bool:
     try:
         await api.get(path, dict[str, object])
@@ -108,7 +116,7 @@ async def is_there(api: KubernetesApi, path: str) -> bool:
 async def test_cleaning_up_removes_the_lease_at_once_and_the_namespace_soon(
     control_plane: ControlPlane,
 ) -> None:
-    strategy = DESIGN.make({"kubernetes": control_plane.url}, "cb_gone", Timing(), random.Random(0))
+    strategy = planner_of(control_plane, "cb_gone", Timing())
     await strategy.prepare([])
     await strategy.clean_up()
     await strategy.clean_up()  # again, as after an interrupted bench
@@ -163,7 +171,8 @@ async def test_a_leader_that_vanishes_is_followed_within_the_bound_and_no_fire_r
     ]
     start_ms = int(members[0].clock.now() * 1000)
     jobs = [Job(name=f"j{n}", schedule=Every(500, n * 50), start_ms=start_ms) for n in range(5)]
-    await strategies[0].prepare(jobs)
+    planner = planner_of(control_plane, namespace, SHORT)
+    await planner.prepare(jobs)
     taking_part = {
         member.name: asyncio.create_task(strategy.participate(member, jobs))
         for member, strategy in zip(members, strategies, strict=True)
@@ -198,5 +207,5 @@ async def test_a_leader_that_vanishes_is_followed_within_the_bound_and_no_fire_r
     for member in members:
         member.stopping.set()
     await asyncio.gather(*taking_part.values(), return_exceptions=True)
-    await strategies[0].clean_up()
+    await planner.clean_up()
     assert set(runs.values()) == {1}

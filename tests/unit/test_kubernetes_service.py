@@ -24,15 +24,27 @@ def test_every_role_has_a_token_of_its_own_and_only_the_bench_is_master() -> Non
 
 
 def test_nobody_but_the_bench_may_read_secrets_or_change_the_rules() -> None:
-    for rules in access.RULES.values():
-        for rule in rules:
-            assert "*" not in (*rule.resources, *rule.verbs)
-            assert not {"secrets", "clusterroles", "configmaps"} & set(rule.resources)
+    layers = (access.EVERYWHERE, access.IN_TRIAL, access.IN_NAMESPACE)
+    rules = [rule for layer in layers for given in layer.values() for rule in given]
+    for rule in rules:
+        assert "*" not in (*rule.resources, *rule.verbs)
+        assert not {"secrets", "configmaps"} & set(rule.resources)
+    # To bind is not to change: and only what is meant for the namespaces of trials.
+    [*bound] = [rule for rule in rules if "clusterroles" in rule.resources]
+    assert {verb for rule in bound for verb in rule.verbs} == {"bind"}
+    assert all(name.endswith(":trial") for rule in bound for name in rule.names)
+    assert all(rule.names for rule in bound)
 
 
-def test_an_election_may_touch_leases_and_namespaces_only() -> None:
-    resources = {name for rule in access.RULES[access.ELECTION] for name in rule.resources}
-    assert resources == {"leases", "namespaces"}
+def test_who_is_let_into_a_trials_namespace_has_a_role_there() -> None:
+    admitted = {user for users in access.ADMITS.values() for user in users}
+    assert admitted == {access.user(role) for role in access.IN_TRIAL}
+
+
+def test_an_election_may_touch_its_lease_and_nothing_else() -> None:
+    assert access.ELECTION not in access.EVERYWHERE
+    [rule] = access.IN_TRIAL[access.ELECTION]
+    assert (rule.resources, rule.verbs, rule.names) == (("leases",), ("get", "update"), ("leader",))
 
 
 def test_equal_timing_gives_nodes_the_lease_as_grace() -> None:

@@ -29,7 +29,12 @@ def test_nodes_and_the_planner_of_a_platform_have_rights_of_their_own() -> None:
     assert instance_endpoints(design("cronjob"), services) == {"kubernetes": "https://node@here"}  # type: ignore[arg-type]
 
 
-def test_members_have_the_service_s_own_url() -> None:
-    roles, plain = {"kubernetes": Roles()}, {"redis": Plain()}
-    assert instance_endpoints(design("lease-election"), roles) == {"kubernetes": Roles().url}  # type: ignore[arg-type]
+def test_members_have_less_rights_than_whoever_prepares_their_trial() -> None:
+    one, services = design("lease-election"), {"kubernetes": Roles()}
+    assert planner_endpoints(one, services) == {"kubernetes": "https://election-planner@here"}  # type: ignore[arg-type]
+    assert instance_endpoints(one, services) == {"kubernetes": "https://election@here"}  # type: ignore[arg-type]
+
+
+def test_a_service_without_roles_has_one_url_for_all() -> None:
+    plain = {"redis": Plain()}
     assert instance_endpoints(design("redis-lock"), plain) == {"redis": "redis://here"}  # type: ignore[arg-type]

@@ -32,7 +32,7 @@ from bench.services.kubernetes.components import Place
 from strategies.errors import ServiceLost
 from strategies.kubernetes.api import KubernetesApi
 from strategies.kubernetes.endpoint import Endpoint
-from strategies.kubernetes.errors import Conflict, Refused
+from strategies.kubernetes.errors import Conflict, NotFound, Refused
 from strategies.model import Timing
 
 START_TIMEOUT_S = 60.0
@@ -46,8 +46,8 @@ class ControlPlane:
     """A control plane of our own; see bench.services.base.Service.
 
     `url` is the election's role; `url_for` gives any other's. `timing` decides how fast nodes are
-    given up; `retime` changes it. `tell` hears of the build, where one is needed; `ready_s` is how
-    long the start has taken beside it.
+    given up; `retime` changes it. `environment` gives a component's variables. `tell` hears of the
+    build, where one is needed; `ready_s` is how long the start has taken beside it.
     """
 
     name = "kubernetes"
@@ -66,6 +66,7 @@ class ControlPlane:
         self.url = ""
         self.tell = tell
         self.ready_s = 0.0
+        self.environment = components.environment
         self.binaries = cached()
         self._directory = directory
         self._given = registration
@@ -142,7 +143,7 @@ class ControlPlane:
         if len(self.pids) < len(CORE + REST):
             return False
         try:
-            async with KubernetesApi(self.url_for(access.ADMIN), timeout_s=TIMEOUT_S) as api:
+            async with KubernetesApi(self.url_for(access.OBSERVER), timeout_s=TIMEOUT_S) as api:
                 return await api.text("/readyz") == "ok"
         except (ServiceLost, Refused):
             return False
@@ -154,7 +155,7 @@ class ControlPlane:
         Reading this page is no request for a resource. A watch counts when it ends.
         """
         try:
-            return await read_counters(self.url_for(access.ADMIN))
+            return await read_counters(self.url_for(access.OBSERVER))
         except (ServiceLost, Refused) as error:
             raise NoAnswer(str(error)) from None
 
@@ -257,6 +258,7 @@ class ControlPlane:
                 stdout=log,
                 stderr=log,
                 cwd=self._place.folder,
+                env={**os.environ, **self.environment(name)},
                 start_new_session=True,
             )
         self._registration.process(self._processes[name].pid, f"kubernetes {name}")
@@ -275,6 +277,7 @@ class ControlPlane:
             name="127.0.0.1",
             role=role,
             token=self._tokens[role],
+            admits=",".join(access.ADMITS.get(role, ())),
         )
 
     def _log_of(self, name: str) -> Path:
@@ -286,12 +289,18 @@ class ControlPlane:
 
 
 async def introduce(url: str) -> str:
-    """Tell RBAC, as its admin, who may do what; the server's version."""
+    """Tell the server, as its admin, who may do what; the server's version."""
     async with KubernetesApi(url, timeout_s=10) as api:
 
         async def grant(path: str, thing: object) -> None:
-            with contextlib.suppress(Conflict):  # it is there since before a restart
-                await api.create(path, thing)
+            while True:
+                with contextlib.suppress(Conflict):  # it is there since before a restart
+                    try:
+                        await api.create(path, thing)
+                    except NotFound:  # the server makes its own namespaces as it starts
+                        await asyncio.sleep(POLL_S)
+                        continue
+                return
 
         await asyncio.gather(*(grant(path, thing) for path, thing in access.grants()))
         return str((await api.get("/version", dict[str, str]))["gitVersion"])

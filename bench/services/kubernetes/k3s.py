@@ -66,6 +66,7 @@ class K3s(Container):
         return Endpoint(
             base=f"https://127.0.0.1:{self._port}", ca=str(self._folder / "ca.crt"),
             name="127.0.0.1", role=role, token=self._tokens[role],
+            admits=",".join(access.ADMITS.get(role, ())),
         ).url  # fmt: skip
 
     async def start(self) -> None:
@@ -104,14 +105,14 @@ class K3s(Container):
 
     async def health(self) -> bool:
         try:
-            async with KubernetesApi(self.url_for(access.ADMIN), timeout_s=TIMEOUT_S) as api:
+            async with KubernetesApi(self.url_for(access.OBSERVER), timeout_s=TIMEOUT_S) as api:
                 return await api.text("/readyz") == "ok"
         except (ServiceLost, Refused):
             return False
 
     async def counters(self) -> dict[str, float]:
         try:
-            return await read_counters(self.url_for(access.ADMIN))
+            return await read_counters(self.url_for(access.OBSERVER))
         except (ServiceLost, Refused) as error:
             raise NoAnswer(str(error)) from None
 

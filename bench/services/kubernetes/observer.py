@@ -19,13 +19,12 @@ from bench.events import Platform
 from bench.services.kubernetes.held import HELD, ClusterEvent, HeldFires
 from strategies.kubernetes.api import KubernetesApi
 from strategies.kubernetes.follow import Follower
-from strategies.kubernetes.objects import Condition, Meta, Node, Part, Pod
+from strategies.kubernetes.objects import TRIAL_LABEL, Condition, Meta, Node, Part, Pod
 from strategies.model import Job
 from strategies.notes import Skipped
 
 SCHEDULED = "batch.kubernetes.io/cronjob-scheduled-timestamp"
 JOB_NAME = "batch.kubernetes.io/job-name"
-TRIAL_LABEL = "coordbench.dev/trial"
 CALL_S = 5.0
 
 T = TypeVar("T")
