@@ -86,7 +86,7 @@ class PodLife:
         while True:
             started = self._now()
             try:
-                self._process = self._start()
+                self._process = await self._start()
             except OSError as error:
                 return status.refused(f"the command cannot be started: {error.strerror}", started)
             shown = status.running(self.pod, started, self._restarts)
@@ -144,10 +144,10 @@ class PodLife:
             leaving.cancel()
             await asyncio.gather(ending, leaving, return_exceptions=True)
 
-    def _start(self) -> PodProcess:
+    async def _start(self) -> PodProcess:
         container = self.pod.spec.containers[0]
         variables = status.environment(self.pod, container, self._added)
-        return self._processes.start([*container.command, *container.args], variables)
+        return await self._processes.start([*container.command, *container.args], variables)
 
     def _unfit(self) -> str:
         containers = self.pod.spec.containers

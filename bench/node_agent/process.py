@@ -1,8 +1,10 @@
-"""A pod's process: started so that it dies with the node, awaited, stopped within a grace.
+"""The processes of a node's pods: started so that they die with the node, awaited, stopped.
 
-Every process stays in the agent's own process group, so that what strikes the group (a kill, a
-pause) strikes the whole node. `launch` asks the kernel to kill the command when the agent dies, a
-keeper in a session of its own kills the group for what the commands have started themselves.
+A *keeper* (`coordbench-pod keep`) starts them, as this process orders over a pipe, and is told
+nothing more when this process dies, however it died: then it kills all that descends from it. As a
+subreaper it inherits every process that loses its parent, also one in a session of its own, so that
+nothing outlives the node. Every process begins in the agent's own process group, so that what
+strikes the group (a kill, a pause) strikes the whole node at once; the keeper has another.
 """
 
 import asyncio
@@ -13,54 +15,34 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-import psutil
+import msgspec
 
 KILLED = 137  # 128 + SIGKILL, as a container's exit code says it
+READ_BYTES = 65536
+CLOSE_S = 5.0
 
 
-class NodeProcesses:
-    """Starts processes that end with this one. `pod_program` is the built `coordbench-pod`."""
+class Answer(msgspec.Struct):
+    """A line from the keeper: a process runs, has ended, or could not be started."""
 
-    def __init__(self, pod_program: Path) -> None:
-        self._program = str(pod_program)
-        if os.getpgrp() != os.getpid():
-            os.setpgid(0, 0)
-        self._keeper = subprocess.Popen(
-            [self._program, "keep", str(os.getpgrp())],
-            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True,
-        )  # fmt: skip
-
-    def start(self, command: Sequence[str], environment: Mapping[str, str]) -> "PodProcess":
-        """Start a command; the folder of our own program is searched first. Raises OSError."""
-        path = f"{Path(self._program).parent}:{os.environ.get('PATH', os.defpath)}"
-        started = subprocess.Popen(
-            [self._program, "launch", *command],
-            env={"PATH": path, **environment}, stdin=subprocess.DEVNULL,
-        )  # fmt: skip
-        return PodProcess(started)
-
-    def close(self) -> None:
-        """Let the keeper go, in an orderly end: nothing is left for it to kill."""
-        self._keeper.kill()
-        self._keeper.wait()
-        assert self._keeper.stdin is not None
-        self._keeper.stdin.close()
+    id: int
+    pid: int = 0
+    code: int | None = None
+    error: str = ""
 
 
 class PodProcess:
-    """One running command."""
+    """One command."""
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        self.pid = process.pid
-        self._process = process
-        self._ended = asyncio.get_running_loop().create_future()
-        # A thread per process, as asyncio has it in 3.11, would be hundreds at a full minute.
-        self._watch = os.pidfd_open(process.pid)
-        asyncio.get_running_loop().add_reader(self._watch, self._reap)
+    def __init__(self, keeper: "NodeProcesses", number: int) -> None:
+        self._keeper, self._number = keeper, number
+        loop = asyncio.get_running_loop()
+        self.began: asyncio.Future[int] = loop.create_future()  # its pid
+        self.ended: asyncio.Future[int] = loop.create_future()  # its exit code
 
     async def wait(self) -> int:
         """The exit code, 128 + the signal's number where a signal ended it."""
-        return int(await asyncio.shield(self._ended))
+        return await asyncio.shield(self.ended)
 
     async def stop(self, grace_s: float) -> int:
         """SIGTERM, and SIGKILL to it and its children after `grace_s`; the exit code."""
@@ -74,21 +56,87 @@ class PodProcess:
 
     def kill(self) -> None:
         """SIGKILL to the process and everything that it has started."""
-        if self._ended.done():
-            return
-        with suppress(psutil.NoSuchProcess):
-            for child in psutil.Process(self.pid).children(recursive=True):
-                with suppress(psutil.NoSuchProcess):
-                    child.kill()
         self._send(signal.SIGKILL)
 
     def _send(self, number: signal.Signals) -> None:
-        if not self._ended.done():  # until it is reaped its pid is nobody else's
-            os.kill(self.pid, number)
+        if not self.ended.done():
+            self._keeper.order(id=self._number, signal=int(number))
 
-    def _reap(self) -> None:
-        asyncio.get_running_loop().remove_reader(self._watch)
-        os.close(self._watch)
-        status = self._process.wait()
-        if not self._ended.done():
-            self._ended.set_result(status if status >= 0 else 128 - status)
+
+class NodeProcesses:
+    """Starts processes that end with this one. `pod_program` is the built `coordbench-pod`."""
+
+    def __init__(self, pod_program: Path) -> None:
+        if os.getpgrp() != os.getpid():
+            os.setpgid(0, 0)
+        # The folder of our own program is searched first.
+        self._path = f"{pod_program.parent}:{os.environ.get('PATH', os.defpath)}"
+        self._known: dict[int, PodProcess] = {}
+        self._count, self._heard = 0, b""
+        self._keeper = subprocess.Popen(
+            [str(pod_program), "keep", str(os.getpgrp())],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, process_group=0,
+            env={**os.environ, "PATH": self._path},
+        )  # fmt: skip
+        assert self._keeper.stdin is not None
+        assert self._keeper.stdout is not None
+        self._orders, self._answers = self._keeper.stdin, self._keeper.stdout.fileno()
+        os.set_blocking(self._answers, False)
+        asyncio.get_running_loop().add_reader(self._answers, self._hear)
+
+    async def start(self, command: Sequence[str], environment: Mapping[str, str]) -> PodProcess:
+        """Start a command. Raises OSError; one that is not found ends with 127, as in a shell."""
+        self._count += 1
+        process = self._known[self._count] = PodProcess(self, self._count)
+        variables = {"PATH": self._path, **environment}
+        self.order(
+            id=self._count,
+            command=list(command),
+            environment=[f"{name}={value}" for name, value in variables.items()],
+        )
+        await process.began
+        return process
+
+    def order(self, **order: object) -> None:
+        """Send the keeper one line; a keeper that is gone has ended everything by then."""
+        try:
+            self._orders.write(msgspec.json.encode(order) + b"\n")
+            self._orders.flush()
+        except BrokenPipeError:
+            self._all_over()
+
+    def close(self) -> None:
+        """Let the keeper go, in an orderly end; it ends what is left."""
+        asyncio.get_running_loop().remove_reader(self._answers)
+        with suppress(BrokenPipeError):
+            self._orders.close()
+        try:
+            self._keeper.wait(CLOSE_S)
+        finally:
+            assert self._keeper.stdout is not None
+            self._keeper.stdout.close()
+
+    def _hear(self) -> None:
+        read = os.read(self._answers, READ_BYTES)
+        *lines, self._heard = (self._heard + read).split(b"\n")
+        for line in lines:
+            self._take(msgspec.json.decode(line, type=Answer))
+        if not read:
+            asyncio.get_running_loop().remove_reader(self._answers)
+            self._all_over()
+
+    def _take(self, answer: Answer) -> None:
+        process = self._known[answer.id]
+        if not process.began.done():
+            if answer.error:
+                process.began.set_exception(OSError(0, answer.error))
+            else:
+                process.began.set_result(answer.pid)
+        if answer.code is not None or answer.error:
+            del self._known[answer.id]
+            process.ended.set_result(KILLED if answer.code is None else answer.code)
+
+    def _all_over(self) -> None:
+        """The keeper is gone, and with it all that it has started."""
+        for number in list(self._known):
+            self._take(Answer(number, error="the node's keeper is gone"))

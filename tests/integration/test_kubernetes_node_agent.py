@@ -1,6 +1,7 @@
 """The node agent on the real control plane: pods live, fail, are deleted, and die with the node."""
 
 import asyncio
+import os
 import random
 import signal
 import sys
@@ -203,6 +204,45 @@ async def test_a_killed_node_leaves_no_process_of_its_pods_nor_of_their_children
     await until(none_there, seconds=5)
 
 
+STRIKES: dict[str, Callable[[int], None]] = {
+    "agent": lambda pid: os.kill(pid, signal.SIGKILL),
+    "group": lambda pid: os.killpg(pid, signal.SIGKILL),
+}
+
+
+@pytest.mark.parametrize("struck", STRIKES)
+async def test_nothing_outlives_a_killed_node_not_even_in_a_session_of_its_own(
+    bench: Bench, struck: str
+) -> None:
+    """Grandchildren without their parents' session, group, environment, or a living parent.
+
+    One more makes new ones of its kind all the time: also those made while it is being ended die.
+    """
+    node = await bench.start_node("n1")
+    marker = f"marker-{bench.namespace}"
+    daemon = f"setsid env -i sh -c 'while :; do sleep 0.1; done' {marker}-daemon"
+    child = f"60{bench.namespace[1:]}"  # seconds to sleep, and a word to find it by
+    maker = f"setsid sh -c 'while :; do setsid sleep {child} & sleep 0.02; done' {marker}-maker"
+    command = f"({daemon} &) ; ({daemon} &) ; ({maker} &) ; sleep 600"
+    await bench.run_pod("p", node, ["sh", "-c", command, marker])
+
+    async def all_there() -> bool:
+        return len(process_of(f"{marker}-daemon")) == 2 and len(process_of(child)) > 5
+
+    await until(all_there)
+    daemons = process_of(f"{marker}-daemon")
+    assert {os.getsid(one.pid) for one in daemons} == {one.pid for one in daemons}
+    STRIKES[struck](bench.agents[node].pid)
+    words = (marker, f"{marker}-daemon", f"{marker}-maker", child)
+
+    async def none_there() -> bool:
+        return not any(process_of(word) for word in words)
+
+    await until(none_there, seconds=5)
+    await asyncio.sleep(0.2)  # whoever makes processes would have made some
+    assert await none_there()
+
+
 async def test_a_paused_node_is_given_up_goes_on_with_its_pod_and_then_gives_way(
     bench: Bench,
 ) -> None:
@@ -296,10 +336,13 @@ async def test_a_node_that_comes_back_does_not_run_its_predecessors_pods_again(
 
 async def test_a_stopped_node_says_what_became_of_its_pods_and_goes(bench: Bench) -> None:
     node = await bench.start_node("n1")
-    await bench.run_pod("p", node, ["sleep", "600"])
+    marker = f"marker-{bench.namespace}"
+    daemon = f"setsid sh -c 'while :; do sleep 0.1; done' {marker}"
+    await bench.run_pod("p", node, ["sh", "-c", f"({daemon} &) ; sleep 600"])
     await bench.until_phase("p", "Running")
     bench.agents[node].terminate()
     assert await bench.agents[node].wait() == 0
+    assert not process_of(marker)
     with pytest.raises(NotFound):
         await bench.api.get(f"/api/v1/nodes/{node}", Node)
     pod = await bench.pod("p")

@@ -45,7 +45,7 @@ class FakeNode:
         self.removed = 0
         self.troubles: list[Exception] = []
 
-    def start(self, command: Sequence[str], environment: Mapping[str, str]) -> FakeProcess:
+    async def start(self, command: Sequence[str], environment: Mapping[str, str]) -> FakeProcess:
         self.started_s.append(asyncio.get_running_loop().time())
         return FakeProcess(*self.story.pop(0))
 

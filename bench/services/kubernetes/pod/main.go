@@ -1,9 +1,8 @@
 // Command pod is what runs inside a pod, and what keeps a node's pods together. It is one small
 // static file, so that a start is the platform's own latency and not an interpreter's.
 //
-//	pod run                    the job: report run-started, work, write the effect, report run-ended
-//	pod launch COMMAND ARGS... become COMMAND, killed by the kernel when the starting process dies
-//	pod keep GROUP             kill the process group once stdin ends
+//	pod run          the job: report run-started, work, write the effect, report run-ended
+//	pod keep GROUP   start what stdin orders in the process group; kill all of it once stdin ends
 package main
 
 import (
@@ -19,12 +18,10 @@ func main() {
 	switch command {
 	case "run":
 		os.Exit(run())
-	case "launch":
-		fail(launch(os.Args[2:]))
 	case "keep":
 		fail(keep(os.Args[2:]))
 	default:
-		fail(fmt.Errorf("usage: pod run | launch COMMAND ARGS... | keep GROUP"))
+		fail(fmt.Errorf("usage: pod run | keep GROUP"))
 	}
 }
 
