@@ -262,6 +262,46 @@ async def when_it_answers(store: LockStore) -> Reply:
             await asyncio.sleep(0.1)
 
 
+async def test_who_asks_for_a_postgres_row_that_is_being_changed_does_not_wait_for_it(
+    postgres_url: str,
+) -> None:
+    """Else all who ask for a fire at its due time would queue for its row, one behind another."""
+    service = on_postgres({"postgres": postgres_url}, "test_lock_queue", CALL_S)
+    await service.set_up(JOBS)
+    async with (
+        service.connect() as store,
+        await psycopg.AsyncConnection.connect(postgres_url) as other,
+    ):
+        await other.execute("select 1 from test_lock_queue.job_lock where job = 'job' for update")
+        assert await store.acquire("job", "a", 5, 1000, 0) == HELD
+        await other.rollback()
+        assert await store.acquire("job", "a", 5, 1000, 0) == Grant(1)
+    await service.tear_down()
+
+
+async def test_what_an_owner_says_to_postgres_does_not_wait_behind_a_hundred_askers(
+    postgres_url: str,
+) -> None:
+    service = on_postgres({"postgres": postgres_url}, "test_lock_first", CALL_S)
+    await service.set_up(JOBS)
+    ended: list[str] = []
+
+    async with service.connect() as store:
+        assert await store.acquire("job", "a", 5, 1000, 0) == Grant(1)
+
+        async def ask(number: int) -> None:
+            assert await store.acquire("job", f"b{number}", 5, 1000, 0) == HELD
+            ended.append("ask")
+
+        async def renew() -> None:
+            assert await store.renew("job", "a", 5) is Kept.OURS
+            ended.append("renew")
+
+        await asyncio.gather(*(ask(number) for number in range(100)), renew())
+    assert ended.index("renew") < 20
+    await service.tear_down()
+
+
 @pytest.mark.parametrize("name", ["redis", "memory"])
 async def test_a_bare_lock_is_nothing_but_a_key_that_expires(
     request: pytest.FixtureRequest, name: str
