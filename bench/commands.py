@@ -172,6 +172,8 @@ def _say_verdict(console: Console, matrix: Sequence[Row], results: Results) -> i
         Exit.BROKEN: "a promise was broken",
         Exit.INVALID: "part of this matrix is invalid",
     }
+    if all(row.status == "not-run" for row in matrix):
+        words[code] = "nothing was measured"
     console.print(words[code])
     console.print(f"{write_report(results)}", soft_wrap=True)
     return code

@@ -171,7 +171,8 @@ def row(trials: Sequence[Judgement]) -> Row:
 def verdict(matrix: Sequence[Row]) -> tuple[Exit, list[str]]:
     """What the whole matrix says: its exit code, and one line for each row that is no pass.
 
-    A row that is invalid or unknown (a control that looks healthy is) makes the whole invalid.
+    A row that is invalid or unknown (a control that looks healthy is) makes the whole invalid, and
+    so does it that not one row was measured.
     """
     lines = [
         f"{row.strategy} {row.scenario} N={row.instances} M={row.jobs}: {row.status}"
@@ -180,7 +181,7 @@ def verdict(matrix: Sequence[Row]) -> tuple[Exit, list[str]]:
         if row.status not in ("ok", "declared")
     ]
     found = {row.status for row in matrix}
-    if found & {"invalid", "unknown"}:
+    if found & {"invalid", "unknown"} or found == {"not-run"}:
         return Exit.INVALID, lines
     return (Exit.BROKEN if "broken" in found else Exit.KEPT), lines
 

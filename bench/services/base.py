@@ -156,6 +156,13 @@ def credentials(url: str) -> tuple[str, str]:
     return unquote(split.username or ""), unquote(split.password or "")
 
 
+def no_answer(error: Exception, url: str) -> NoAnswer:
+    """A client's error as one line: how long was waited, or what it says, without the password."""
+    if isinstance(error, TimeoutError):
+        return NoAnswer(f"it says nothing within {TIMEOUT_S:g} s")
+    return NoAnswer(without_password(str(error) or type(error).__name__, url))
+
+
 def without_password(text: str, url: str) -> str:
     """The first line of a client's error text, with the password blotted out."""
     split = urlsplit(url)

@@ -7,7 +7,7 @@ from typing import Any
 
 import aiohttp
 
-from bench.services.base import TIMEOUT_S, NoAnswer, credentials, parts
+from bench.services.base import TIMEOUT_S, NoAnswer, credentials, no_answer, parts
 from bench.services.embedded import Access, in_wheel, on_path
 
 _MESSAGES = re.compile(
@@ -23,7 +23,9 @@ class EtcdProbe:
         async with _session() as session:
             health = await _get(session, url, "/health")
             if '"true"' not in health:
-                raise NoAnswer("it says of itself that it is not healthy")
+                known = '"health"' in health
+                why = "it says of itself that it is not healthy" if known else "it is no etcd"
+                raise NoAnswer(why)
             user, password = credentials(url)
             if user:
                 await _authenticate(session, url, user, password)
@@ -109,8 +111,10 @@ async def _get(session: aiohttp.ClientSession, url: str, path: str) -> str:
     try:
         async with session.get(_base(url) + path) as response:
             return await response.text()
+    except (aiohttp.ClientResponseError, UnicodeDecodeError):
+        raise NoAnswer("what it says is no HTTP") from None
     except (aiohttp.ClientError, OSError, TimeoutError) as error:
-        raise NoAnswer(str(error) or type(error).__name__) from None
+        raise no_answer(error, url) from None
 
 
 async def _authenticate(session: aiohttp.ClientSession, url: str, user: str, password: str) -> bool:
@@ -129,7 +133,7 @@ async def _post(session: aiohttp.ClientSession, url: str, path: str, **body: Any
         async with session.post(f"{_base(url)}/v3/{path}", json=body) as response:
             answer = await response.json(content_type=None)
     except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
-        raise NoAnswer(str(error) or type(error).__name__) from None
+        raise no_answer(error, url) from None
     if response.status != 200:
         raise NoAnswer(str(answer.get("message", f"status {response.status}")))
 

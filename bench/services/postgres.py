@@ -11,7 +11,13 @@ from pathlib import Path
 
 import psycopg
 
-from bench.services.base import TIMEOUT_S, NoAnswer, ServiceUnavailable, without_password
+from bench.services.base import (
+    TIMEOUT_S,
+    NoAnswer,
+    ServiceUnavailable,
+    no_answer,
+    without_password,
+)
 from bench.services.embedded import Access, in_wheel, launched, on_path, write_secret
 
 _SQL = files("bench.services") / "sql"
@@ -79,7 +85,7 @@ class PostgresProbe:
         ):
             raise NoStatements("pg_stat_statements is not installed") from None
         except (psycopg.Error, OSError, TimeoutError) as error:
-            raise NoAnswer(without_password(str(error), url)) from None
+            raise no_answer(error, url) from None
         return str(row[0]) if row else ""
 
 

@@ -1,12 +1,13 @@
 """Redis: how it is found, laid out and asked."""
 
+import asyncio
 import signal
 from pathlib import Path
 
 import redis.asyncio
 from redis.exceptions import RedisError
 
-from bench.services.base import TIMEOUT_S, NoAnswer, without_password
+from bench.services.base import TIMEOUT_S, no_answer
 from bench.services.embedded import Access, in_wheel, on_path, write_secret
 
 # Commands that open a connection or look at the server; the bench's own reading consists of these.
@@ -49,13 +50,11 @@ class RedisProbe:
 
 async def _info(url: str, section: str) -> dict[str, dict[str, float]]:
     try:
-        client = redis.asyncio.Redis.from_url(
-            url, socket_timeout=TIMEOUT_S, socket_connect_timeout=TIMEOUT_S
-        )
-        async with client:
+        # Its own bounds hold for each read and each of its tries, of which there are several.
+        async with asyncio.timeout(TIMEOUT_S), redis.asyncio.Redis.from_url(url) as client:
             return dict(await client.info(section))
-    except (RedisError, OSError, ValueError) as error:
-        raise NoAnswer(without_password(str(error), url)) from None
+    except (RedisError, OSError, TimeoutError, ValueError) as error:
+        raise no_answer(error, url) from None
 
 
 class RedisRecipe:

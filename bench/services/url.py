@@ -29,8 +29,8 @@ class UrlService(Probed):
             self.version = await self._probe.version(self.url)
         except NoAnswer as error:
             raise ServiceUnavailable(
-                f"{self.name}: {place(self.url)} (from {variable(self.name)}) does not answer: "
-                f"{error}; start it, or unset {variable(self.name)}"
+                f"{self.name}: {place(self.url)} (from {variable(self.name)}) does not answer "
+                f"as {self.name} does: {error}; start it, or unset {variable(self.name)}"
             ) from None
 
     async def stop(self) -> None:

@@ -11,7 +11,7 @@ from kazoo.exceptions import KazooException
 from kazoo.handlers.threading import KazooTimeoutError
 from kazoo.security import make_digest_acl
 
-from bench.services.base import TIMEOUT_S, NoAnswer, credentials, parts
+from bench.services.base import TIMEOUT_S, NoAnswer, credentials, no_answer, parts
 from bench.services.embedded import Access, in_wheel, on_path
 from bench.services.zookeeper_jars import debian_jars, jars, missing_jars
 
@@ -79,7 +79,7 @@ async def _ask(url: str, word: bytes) -> str:
                 with contextlib.suppress(OSError):
                     await writer.wait_closed()
     except (OSError, TimeoutError) as error:
-        raise NoAnswer(str(error) or type(error).__name__) from None
+        raise no_answer(error, url) from None
 
 
 class ZooKeeperRecipe:

@@ -108,6 +108,8 @@ def test_a_url_that_does_not_answer_leaves_its_strategies_not_run_and_hides_the_
     shell.extra["COORDBENCH_REDIS_URL"] = "redis://:open-sesame@127.0.0.1:1/0"
     done = shell.run("bench", "--strategies", "redis-lock", "--scenarios", "steady", "-k", "1")
     assert "not run" in done.stdout
+    assert "nothing was measured" in done.stdout
+    assert done.returncode == 2
     assert "open-sesame" not in done.stdout + done.stderr
     files = [path for path in (shell.home / "results").rglob("*") if path.is_file()]
     assert files

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -26,6 +27,7 @@ from bench.doctor import doctor
 from bench.services import PROBES, Service, ServiceUnavailable, provide
 from bench.services.base import credentials
 from bench.services.docker import missing_engine
+from bench.services.embedded import free_ports
 from bench.services.introduce import introduce
 
 pytestmark = pytest.mark.servers
@@ -264,6 +266,26 @@ async def test_a_wrong_password_by_url_is_one_clear_line_without_it(
     with pytest.raises(ServiceUnavailable, match="does not answer") as error:
         await provide(name, tmp_path).start()
     assert wrong not in str(error.value)
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_a_server_whose_free_port_was_taken_before_it_came_is_started_on_another(
+    name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Each says in words of its own that the port is in use."""
+    with socket.create_server(("127.0.0.1", 0)) as thief:
+        taken = thief.getsockname()[1]
+        looks = [lambda count: (taken, *free_ports(count - 1)), free_ports]
+        monkeypatch.setattr("bench.services.embedded.free_ports", lambda count: looks.pop(0)(count))
+        one = provide(name, tmp_path, "embedded")
+        try:
+            async with asyncio.timeout(30):
+                await one.start()
+            assert not looks
+            assert urlsplit(one.url).port != taken
+            assert await one.health()
+        finally:
+            await one.stop()
 
 
 async def test_postgres_without_statistics_counts_transactions(service: Service) -> None:

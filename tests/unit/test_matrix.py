@@ -204,6 +204,7 @@ class TestWholeMatrix:
             (["ok", "broken"], Exit.BROKEN),
             (["broken", "invalid"], Exit.INVALID),
             (["ok", "unknown"], Exit.INVALID),
+            (["not-run", "not-run"], Exit.INVALID),
         ],
     )
     def test_its_exit_code_is_the_worst_of_its_rows(self, statuses, code):

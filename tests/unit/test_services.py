@@ -3,9 +3,12 @@
 import asyncio
 import hashlib
 import os
+import re
 import signal
+import socketserver
 import stat
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, ExitStack
 from pathlib import Path
@@ -228,6 +231,59 @@ async def test_a_url_that_cannot_be_read_is_one_clear_line(
         await provide(name, tmp_path).start()
     assert SECRET not in str(error.value)
     assert "\n" not in str(error.value)
+
+
+class WebServer(socketserver.StreamRequestHandler):
+    """Answers what reads like a request; waits for the end of a line, as web servers do."""
+
+    def handle(self) -> None:
+        if self.rfile.readline().startswith((b"GET", b"POST")):
+            page = b"<h1>Not here</h1>"
+            head = b"HTTP/1.1 404 Not Found\r\nContent-Length: %d\r\n\r\n" % len(page)
+            self.wfile.write(head + page)
+
+
+class SshServer(socketserver.StreamRequestHandler):
+    """Introduces itself and waits."""
+
+    def handle(self) -> None:
+        self.wfile.write(b"SSH-2.0-OpenSSH_9.6\r\n")
+        self.rfile.read()
+
+
+@pytest.mark.parametrize("name", URLS)
+@pytest.mark.parametrize("other", [WebServer, SshServer])
+async def test_another_kind_of_server_at_a_url_is_one_clear_line_that_says_why(
+    name: str,
+    other: type[socketserver.StreamRequestHandler],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    for module in (name, "base"):
+        monkeypatch.setattr(f"bench.services.{module}.TIMEOUT_S", 0.3)
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), other) as server:
+        server.daemon_threads, server.block_on_close = True, False  # talks end with their clients
+        serving = threading.Thread(target=server.serve_forever, args=(0.01,))
+        serving.start()
+        port = server.server_address[1]
+        url = URLS[name].format(secret=SECRET, port=port)
+        monkeypatch.setenv(f"COORDBENCH_{name.upper()}_URL", url)
+        try:
+            with pytest.raises(ServiceUnavailable) as error:
+                async with asyncio.timeout(5):
+                    await provide(name, tmp_path).start()
+        finally:
+            server.shutdown()
+            serving.join()
+    line = str(error.value)
+    said, _, rest = line.partition(f" does not answer as {name} does: ")
+    why, _, way_out = rest.partition("; ")
+    assert f"127.0.0.1:{port} (from COORDBENCH_{name.upper()}_URL)" in said
+    assert len(why) > 5
+    assert not re.search(r"no reason|TimeoutError|\\n", why), why
+    assert way_out == f"start it, or unset COORDBENCH_{name.upper()}_URL"
+    assert "\n" not in line
+    assert SECRET not in line
 
 
 @pytest.mark.parametrize("name", URLS)
