@@ -49,13 +49,13 @@ publish: $(VENV)/notebooks.stamp  ## make FROM=results/... the published set, an
 	@COORDBENCH_RESULTS= $(BIN)/python -m bench.pages
 
 test: $(VENV)/dev.stamp  ## all tests, with real servers
-	@$(BIN)/python -m pytest -n auto --dist loadgroup -m "not servers" $(ARGS)
-	@$(BIN)/python -m pytest -n 4 --dist loadgroup -m "servers and not alone" \
+	@$(BIN)/python -m pytest -n auto --no-loadscope-reorder -m "not servers" $(ARGS)
+	@$(BIN)/python -m pytest -n 4 --no-loadscope-reorder -m "servers and not alone" \
 	  tests/integration tests/acceptance $(ARGS)
 	@$(BIN)/python -m pytest -m alone tests/acceptance $(ARGS)
 
 test-fast: $(VENV)/dev.stamp  ## unit and contract tests: no server, under a minute
-	@$(BIN)/python -m pytest -n auto --dist loadgroup -m "not servers and not slow" \
+	@$(BIN)/python -m pytest -n auto --no-loadscope-reorder -m "not servers and not slow" \
 	  tests/unit tests/contract $(ARGS)
 
 lint: $(VENV)/dev.stamp  ## style, types, and who may import whom

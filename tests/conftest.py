@@ -11,6 +11,7 @@ from typing import Any
 
 import psutil
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from bench.leftovers import running_directory
 from bench.services import ServiceUnavailable, provide
@@ -20,16 +21,20 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
-    """Workers (`-n`) take whole files, or what a mark groups; the slow ones first.
+class Shares(LoadScopeScheduling):  # type: ignore[misc]
+    """What a worker (`-n`) takes at once: a file; all that share the session's control plane."""
 
-    All that ask for the session's control plane go to one of them: one is enough for the machine.
-    """
-    for item in items:
-        if not item.get_closest_marker("xdist_group"):
-            plane = "control_plane" in item.fixturenames
-            item.add_marker(pytest.mark.xdist_group("plane" if plane else item.path.name))
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "control plane" if "integration/test_kubernetes_" in file else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Shares:
+    return Shares(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The slow ones first, so that no worker is left with one of them at the end."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 

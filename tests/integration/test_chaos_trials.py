@@ -104,10 +104,8 @@ def _processes() -> set[psutil.Process]:
 
 
 def under(name: str, strategy: str = "redis-lock", jobs: int = JOBS):
-    """For a test that looks at a trial under one scenario; a worker of its own conducts it."""
-    group = pytest.mark.xdist_group(f"{strategy} {name}")
-    one = pytest.param((strategy, name, jobs), marks=group, id=name)
-    return pytest.mark.parametrize("told", [one], indirect=True)
+    """For a test that looks at a trial under one scenario."""
+    return pytest.mark.parametrize("told", [(strategy, name, jobs)], indirect=True, ids=[name])
 
 
 @under("partition")

@@ -27,12 +27,7 @@ from strategies.cronjob.manifests import Settings
 from strategies.cronjob.strategy import CronJobStrategy
 from strategies.interface import Design
 
-pytestmark = [
-    pytest.mark.servers,
-    pytest.mark.slow,
-    pytest.mark.timeout(400),
-    pytest.mark.xdist_group("cronjob trials"),  # minutes of waiting, beside everything else
-]
+pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(400)]
 
 SIZE = Size(2, 3)
 
