@@ -143,7 +143,7 @@ class Results:
         table, warnings = merge(events)
         judgement = judge(table, record, warnings)
         place = self.trial_path(record)
-        with _keeping(place):
+        with _keeping(place, self.path):
             place.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(dir=place.parent, prefix=".half-") as half:
                 whole = Path(half) / "trial"
@@ -161,7 +161,7 @@ class Results:
         """Judge every kept trial anew by today's checks, and keep the new verdicts."""
         for place in self._places():
             judgement = judge_trial(place)
-            with _keeping(place):
+            with _keeping(place, self.path):
                 _write_judgement(place, judgement)
             yield judgement
 
@@ -202,7 +202,7 @@ class Results:
 
     def keep_not_run(self, cells: Iterable[NotRun]) -> None:
         """Record the cells that cannot be run here, and why (replaces what was recorded)."""
-        with _keeping(self.path):
+        with _keeping(self.path, self.path):
             _write(self.path / "not-run.json", list(cells))
 
     def not_run(self) -> list[NotRun]:
@@ -222,7 +222,7 @@ class Results:
     def write_matrix(self) -> list[Row]:
         """Compute the matrix and write matrix.csv, matrix.md and matrix.json."""
         matrix = self.rows()
-        with _keeping(self.path):
+        with _keeping(self.path, self.path):
             _replace(self.path / "matrix.csv", to_csv(matrix).encode())
             _replace(self.path / "matrix.md", to_markdown(matrix).encode())
             _replace(self.path / "matrix.json", to_json(matrix).encode())
@@ -278,11 +278,17 @@ def _point(link: Path, target: Path) -> None:
 
 
 @contextmanager
-def _keeping(place: Path) -> Iterator[None]:
+def _keeping(place: Path, results: Path | None = None) -> Iterator[None]:
+    """An error in writing `place` as one line; `results` is what can be resumed, if anything is."""
     try:
         yield
     except OSError as error:
+        way_out = "make room there, or choose another place"
+        if results is not None:
+            way_out = (
+                "trials kept before are untouched; once there is room: "
+                f"coordbench bench --resume {results}"
+            )
         raise ResultsNotKept(
-            f"{place}: could not be written ({error.strerror}); trials kept before are untouched, "
-            "resume once there is room"
+            f"{place}: could not be written ({error.strerror}); {way_out}"
         ) from error

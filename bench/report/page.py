@@ -77,7 +77,11 @@ def write_report(results: Results) -> Path:
         half.write_text(page, encoding="utf-8", errors="replace")
         half.replace(path)
     except OSError as error:
-        raise ResultsNotKept(f"{path}: could not be written ({error.strerror})") from error
+        half.unlink(missing_ok=True)
+        raise ResultsNotKept(
+            f"{path}: could not be written ({error.strerror}); "
+            f"once there is room: coordbench report {results.path}"
+        ) from error
     return path
 
 

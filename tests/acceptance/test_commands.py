@@ -1,5 +1,7 @@
 """What the commands say, and with which exit code they end, for good and bad input."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -114,3 +116,36 @@ def test_a_url_that_does_not_answer_leaves_its_strategies_not_run_and_hides_the_
     files = [path for path in (shell.home / "results").rglob("*") if path.is_file()]
     assert files
     assert not any(b"open-sesame" in path.read_bytes() for path in files)
+
+
+def test_a_disk_that_is_full_ends_with_70_and_one_line_that_names_the_place_and_the_way_out(
+    shell: Shell,
+) -> None:
+    """A real one: a file system of one page, which this bench alone can see."""
+    (shell.home / "full").mkdir()
+    inside = [
+        "unshare",
+        "-Urm",
+        "sh",
+        "-c",
+        'mount -t tmpfs -o size=4k none full && exec "$@"',
+        "-",
+    ]
+    if subprocess.run(
+        [*inside, "true"], cwd=shell.home, capture_output=True, check=False
+    ).returncode:
+        pytest.skip("no file system can be mounted here: user namespaces are off")
+    done = subprocess.run(
+        [*inside, sys.executable, "-m", "bench.cli", "bench", "--out", "full"],
+        capture_output=True,
+        text=True,
+        cwd=shell.home,
+        env=shell.environment,
+        check=False,
+    )
+    assert done.returncode == 70, done
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("coordbench: full/")
+    assert "No space left on device" in line
+    assert "make room there, or choose another place" in line
+    assert "starting" not in done.stdout

@@ -107,8 +107,9 @@ def test_a_full_disk_is_one_clear_error_and_loses_nothing_kept_before(results, e
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(bench.results, "write_parquet", full)
-    with pytest.raises(ResultsNotKept, match="No space left on device"):
+    with pytest.raises(ResultsNotKept, match=r"No space left on device.*--resume") as error:
         results.keep(RECORD, events)
+    assert str(error.value).endswith(str(results.path))
     assert len(results.judgements()) == 1
 
 
