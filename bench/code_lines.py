@@ -17,6 +17,7 @@ from strategies.catalogue import design
 
 _DESCRIBES = {"designs", "memory", "lease_designs"}
 _SHARED = {"kubernetes"}  # a package beside the families, part of those that use it
+_SHARED_MODULES = {"strategies.postgres"}  # likewise
 _STATEMENTS = {"redis": ".lua", "postgres": ".sql"}
 
 
@@ -52,7 +53,7 @@ def _reached(modules: set[str], family: str) -> set[str]:
 
 def _counts(module: str, family: str) -> bool:
     words = module.split(".")
-    return (
+    return module in _SHARED_MODULES or (
         len(words) > 2
         and words[0] == "strategies"
         and (words[1] == family or words[1] in _SHARED)
