@@ -14,6 +14,7 @@
     python -m bench.benchmarks.kubernetes controllers    the controller manager dies over a minute
     python -m bench.benchmarks.kubernetes lease 20       lease-election: failover of 20 kills
     python -m bench.benchmarks.kubernetes lease 8 vendor     the same with client-go's 15/10/2 s
+    python -m bench.benchmarks.kubernetes renewals 30    the times between two renewals of its Lease
 
 One JSON line per measurement. The machine must have little else to do.
 """
@@ -24,10 +25,12 @@ import secrets
 import signal
 import sys
 import tempfile
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -43,11 +46,14 @@ from bench.services.kubernetes.control_plane import ControlPlane
 from bench.services.kubernetes.observer import observing
 from strategies.cronjob.manifests import Concurrency, Settings
 from strategies.cronjob.strategy import CronJobStrategy
+from strategies.election.lease_designs import DESIGNS
 from strategies.kubernetes.api import KubernetesApi
+from strategies.kubernetes.follow import Follower
 from strategies.model import Cron, Every, Job, Timing
 from strategies.notes import Event, Granted, Skipped
 
 EVERY_MINUTE = Cron("* * * * *")
+[LEASE_ELECTION] = DESIGNS
 READY_S = 20.0  # CronJobs and nodes are there by then
 E = TypeVar("E", bound=Event)
 
@@ -385,43 +391,79 @@ async def controllers(plane: ControlPlane) -> None:
 
 async def lease(plane: ControlPlane, count: str = "20", profile: Any = "equal") -> None:
     """lease-election (`equal`: L = 2 s): from the leader's SIGKILL to the next leader's grant."""
-    from strategies.election.lease_designs import DESIGNS
-
-    [design] = DESIGNS
-    source = "strategies.election.lease_designs:DESIGNS"
     took: list[float] = []
+    async with _election_scene(plane, Timing(profile), every_s=1) as scene:
+        for number in range(int(count)):
+            await _fill_up(scene)
+            await _granted(scene, number + 1)
+            await asyncio.sleep(2 + random.Random(number).random())
+            leader = scene.history(Granted)[-1].instance
+            scene.processes[leader].kill()
+            struck_s = scene.clock()
+            await scene.processes[leader].wait()
+            await _granted(scene, number + 2)
+            took.append(scene.history(Granted)[-1].t - struck_s)
+    bound_s = LEASE_ELECTION.bounds(Timing(profile)).failover_s
+    _say(finding="lease", profile=profile, kills=len(took), bound_s=bound_s, **_quantiles(took))
+
+
+async def renewals(plane: ControlPlane, seconds: str = "30", profile: Any = "equal") -> None:
+    """lease-election with nothing due: the times between two renewals, as the API tells them."""
+    told: list[float] = []
+    async with _election_scene(plane, Timing(profile), every_s=86_400) as scene:
+        await _fill_up(scene)
+        await _granted(scene, 1)
+        place = scene.namespace.replace("_", "-")
+        path = f"/apis/coordination.k8s.io/v1/namespaces/{place}/leases"
+
+        async def follow() -> None:
+            async for change in Follower(api, path, {}, random.Random(0)).changes():
+                renewed = msgspec.json.decode(change.raw)["spec"]["renewTime"]
+                told.append(datetime.fromisoformat(renewed).timestamp())
+
+        async with KubernetesApi(plane.url_for(access.ADMIN), timeout_s=5) as api:
+            following = asyncio.create_task(follow())
+            await asyncio.sleep(float(seconds))
+            following.cancel()
+            [end] = await asyncio.gather(following, return_exceptions=True)
+            if isinstance(end, Exception):
+                raise end
+    apart = [later - earlier for earlier, later in pairwise(told)]
+    _say(finding="renewals", profile=profile, count=len(apart), **_quantiles(apart))
+
+
+@asynccontextmanager
+async def _election_scene(
+    plane: ControlPlane, timing: Timing, every_s: int
+) -> AsyncIterator[Scene]:
+    """A ledger, and a Lease for one job; `_fill_up` starts the candidates."""
     with tempfile.TemporaryDirectory(prefix="coordbench-") as text:
-        start_ms = round((epoch_offset() + 3) * 1000)
-        jobs = [Job(name="j", schedule=Every(1000), start_ms=start_ms)]
-        scene = Scene(plane, Path(text), jobs, 0.2, Timing(profile))
+        start_ms = round((time.time() + 3 * every_s) * 1000)
+        jobs = [Job(name="j", schedule=Every(every_s * 1000), start_ms=start_ms)]
+        scene = Scene(plane, Path(text), jobs, 0.2, timing)
         ledger = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "bench.ledger", str(scene.folder / "ledger"),
             str(scene.folder / "ledger.jsonl"), str(scene.offset_s),
         )  # fmt: skip
         await scene.until((scene.folder / "ledger").exists, 10)
         endpoints = {"kubernetes": plane.url_for(access.ELECTION_PLANNER)}
-        strategy = design.make(endpoints, scene.namespace, scene.timing, random.Random(0))
+        strategy = LEASE_ELECTION.make(endpoints, scene.namespace, timing, random.Random(0))
         await strategy.prepare(jobs)
         try:
-            for number in range(int(count)):
-                while len([p for p in scene.processes.values() if p.returncode is None]) < 3:
-                    name = f"m{len(scene.processes)}"
-                    await scene.start("bench.instance", name, design.name, source, access.ELECTION)
-                await _granted(scene, number + 1)
-                await asyncio.sleep(2 + random.Random(number).random())
-                leader = scene.history(Granted)[-1].instance
-                scene.processes[leader].kill()
-                struck_s = scene.clock()
-                await scene.processes[leader].wait()
-                await _granted(scene, number + 2)
-                took.append(scene.history(Granted)[-1].t - struck_s)
+            yield scene
         finally:
             await asyncio.gather(*scene.end())
             ledger.terminate()
             await ledger.wait()
             await strategy.clean_up()
-    bound_s = design.bounds(Timing(profile)).failover_s
-    _say(finding="lease", profile=profile, kills=len(took), bound_s=bound_s, **_quantiles(took))
+
+
+async def _fill_up(scene: Scene) -> None:
+    """Start candidates until three are alive."""
+    source = "strategies.election.lease_designs:DESIGNS"
+    while len([one for one in scene.processes.values() if one.returncode is None]) < 3:
+        name = f"m{len(scene.processes)}"
+        await scene.start("bench.instance", name, LEASE_ELECTION.name, source, access.ELECTION)
 
 
 async def _kill_mid_run(scene: Scene) -> tuple[RunStarted, float]:
@@ -468,7 +510,7 @@ FINDINGS: dict[str, Callable[..., Awaitable[None]]] = {
     "cost": cost, "memory": memory, "skew": skew, "loss": loss, "loss-failed": loss_failed,
     "blocked": blocked,
     "policies": policies, "partition": partition, "missed": missed, "controllers": controllers,
-    "lease": lease,
+    "lease": lease, "renewals": renewals,
 }  # fmt: skip
 
 

@@ -6,13 +6,14 @@ of the sound ones would mean nothing.
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+from test_kubernetes_cronjob import SCENES
 
 from bench.config import Work
 from bench.history import merge
@@ -30,6 +31,7 @@ from strategies.interface import Design
 pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(400)]
 
 SIZE = Size(2, 3)
+Scene = Callable[[ControlPlane, Path], Coroutine[Any, Any, None]]
 
 
 class TwoDueTimes(Plan):
@@ -93,7 +95,18 @@ class Told:
         return [e for e in self.events if all(e[key] == value for key, value in chosen.items())]
 
 
-async def conduct_all(plane: ControlPlane, folder: Path) -> dict[str, Told]:
+@dataclass
+class Lane:
+    """What all trials and scenes have come to: of a scene, the error that it ended with, if any."""
+
+    told: dict[str, Told]
+    scenes: dict[str, BaseException | None]
+
+
+async def conduct_all(plane: ControlPlane, folder: Path) -> Lane:
+    """Everything at once, the controllers limited as a bench limits them for so many trials."""
+    await plane.retime(PLANS["steady"].timing, len(PLANS) + len(SCENES))
+
     async def one(name: str, trial: Plan) -> tuple[str, Told]:
         with Registration(folder / "registrations") as registration:
             done = await conduct(trial, {"kubernetes": plane}, registration, folder / name)
@@ -101,17 +114,37 @@ async def conduct_all(plane: ControlPlane, folder: Path) -> dict[str, Told]:
         judgement = judge(table, trial.record(problems=done.problems))
         return name, Told(table.to_pylist(), judgement)
 
-    return dict(await asyncio.gather(*(one(*item) for item in PLANS.items())))
+    async def beside(scene: Scene) -> BaseException | None:
+        own = folder / scene.__name__
+        own.mkdir()
+        [error] = await asyncio.gather(scene(plane, own), return_exceptions=True)
+        return error
+
+    trials = asyncio.gather(*(one(*item) for item in PLANS.items()))
+    scenes = await asyncio.gather(*(beside(scene) for scene in SCENES))
+    names = [scene.__name__ for scene in SCENES]
+    return Lane(dict(await trials), dict(zip(names, scenes, strict=True)))
 
 
 @pytest.fixture(scope="module")
-def told(
-    control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[dict[str, Told]]:
+def lane(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lane]:
     before = {child.pid for child in psutil.Process().children(recursive=True)}
     yield asyncio.run(conduct_all(control_plane, tmp_path_factory.mktemp("cronjob")))
     left = {child.pid for child in psutil.Process().children(recursive=True)}
-    assert left <= before, "trials left processes behind"
+    servers = set(control_plane.pids)  # of which the lane starts one anew
+    assert left <= before | servers, "trials left processes behind"
+
+
+@pytest.fixture
+def told(lane: Lane) -> dict[str, Told]:
+    return lane.told
+
+
+@pytest.mark.parametrize("scene", [scene.__name__ for scene in SCENES])
+def test_the_real_controllers_do_as_they_say(lane: Lane, scene: str) -> None:
+    """Scenes of test_kubernetes_cronjob, which make their own assertions."""
+    if error := lane.scenes[scene]:
+        raise error
 
 
 @pytest.mark.parametrize("name", ["steady", "crash", "pause", "partition", "allow", "replace"])

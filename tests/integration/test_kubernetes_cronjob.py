@@ -180,11 +180,10 @@ async def test_every_job_becomes_a_cron_job_and_all_of_it_can_be_removed(
     await strategy.clean_up()  # again, as after an interrupted bench
 
 
-@pytest.mark.slow
-async def test_a_fire_of_the_minute_runs_once_and_one_that_forbid_holds_back_is_said_to_be(
+async def a_fire_of_the_minute_runs_once_and_one_that_forbid_holds_back_is_said_to_be(
     control_plane: ControlPlane, tmp_path: Path
 ) -> None:
-    """The only test that waits for a real minute; the pod's fire is held against its Job's.
+    """The only scene that waits for a real minute; the pod's fire is held against its Job's.
 
     Beside it a Job of another CronJob is open over the minute: its next fire waits until then.
     """
@@ -211,8 +210,7 @@ async def test_a_fire_of_the_minute_runs_once_and_one_that_forbid_holds_back_is_
         assert {event.reason for event in created} == {""}
 
 
-@pytest.mark.slow
-async def test_the_run_of_a_killed_node_is_run_again_elsewhere_within_the_bound(
+async def the_run_of_a_killed_node_is_run_again_elsewhere_within_the_bound(
     control_plane: ControlPlane, tmp_path: Path
 ) -> None:
     job = Job(name="report", schedule=EVERY_MINUTE)
@@ -237,8 +235,7 @@ async def test_the_run_of_a_killed_node_is_run_again_elsewhere_within_the_bound(
         assert [run.run for run in made.history(RunEnded)] == [second.run]
 
 
-@pytest.mark.slow
-async def test_a_failing_run_is_tried_again(control_plane: ControlPlane, tmp_path: Path) -> None:
+async def a_failing_run_is_tried_again(control_plane: ControlPlane, tmp_path: Path) -> None:
     job = Job(name="report", schedule=EVERY_MINUTE)
     async with trial(control_plane, tmp_path, Work(0.1, failure_rate=1.0)) as made:
         await made.strategy(Settings(toleration_s=0, suspend=True)).prepare([job])
@@ -250,6 +247,14 @@ async def test_a_failing_run_is_tried_again(control_plane: ControlPlane, tmp_pat
         assert len({run.run for run in ended}) == 2
         began = sorted(run.t for run in made.history(RunStarted))
         assert 9 < began[1] - began[0] < 13  # the Job controller's first back-off
+
+
+# What waits for the controllers' own times is looked at by test_cronjob_trials, all at once.
+SCENES = (
+    a_fire_of_the_minute_runs_once_and_one_that_forbid_holds_back_is_said_to_be,
+    the_run_of_a_killed_node_is_run_again_elsewhere_within_the_bound,
+    a_failing_run_is_tried_again,
+)
 
 
 def test_the_design_has_no_simulation() -> None:

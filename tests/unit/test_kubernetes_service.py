@@ -64,6 +64,12 @@ def test_controllers_have_upstreams_request_limits_for_each_trial_that_shares_th
     assert {"--kube-api-qps=80", "--kube-api-burst=120"} <= set(shared)
 
 
+def test_every_component_aims_at_so_much_memory_that_all_fit_with_their_program_text() -> None:
+    limits = [components.environment(name)["GOMEMLIMIT"] for name in components.MEMORY]
+    assert set(components.MEMORY) == {"etcd", "apiserver", "controllers", "scheduler"}
+    assert sum(int(limit.removesuffix("MiB")) for limit in limits) + 4 * 70 < 0.8 * 1024
+
+
 def test_k3s_follows_the_timing_and_the_limits_like_the_embedded_one() -> None:
     equal, vendor = (k3s.arguments(timing, 4) for timing in (Timing(lease_s=3), Timing("vendor")))
     assert "--kube-controller-manager-arg=node-monitor-grace-period=3.000s" in equal
