@@ -64,6 +64,7 @@ class CrowdedServer:
         self._crowd: Crowd | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._refused = asyncio.Event()
+        self._room = asyncio.Event()
         self.name = server.name
 
     def __getattr__(self, name: str) -> Any:  # in all else it is the server
@@ -84,8 +85,7 @@ class CrowdedServer:
 
     async def drop_clients(self) -> None:
         assert self._crowd
-        await self._crowd.drop_others()
-        # A slot is free for a moment whenever a connection ends: who takes it does not keep it.
+        await self._drop(self._crowd)
         self._tasks.append(asyncio.create_task(self._drop_again(self._crowd)))
 
     async def leave(self) -> None:
@@ -105,12 +105,19 @@ class CrowdedServer:
         while True:
             await crowd.hold_one()
             self._refused.set()
-            await asyncio.sleep(AGAIN_S)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._room.wait(), AGAIN_S)
 
     async def _drop_again(self, crowd: Crowd) -> None:
         while True:
             await asyncio.sleep(DROP_S)
-            await crowd.drop_others()
+            await self._drop(crowd)
+
+    async def _drop(self, crowd: Crowd) -> None:
+        """Drop others, and have the crowd be the first at the slots that get free by it."""
+        if await crowd.drop_others():
+            self._room.set()
+            self._room.clear()
 
 
 class RedisCrowd:

@@ -18,7 +18,7 @@ from bench.settings import Size, plan, settings_from
 from bench.trial import conduct
 from strategies.catalogue import design
 
-pytestmark = [pytest.mark.servers, pytest.mark.slow]
+pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(300)]
 
 INJECT_S, SERVICE_S = 0.1, 0.15
 JOBS = 5  # each due once a second
@@ -211,13 +211,13 @@ async def test_a_leader_without_its_majority_serves_nobody_till_another(told: To
 
 
 @under("connection-exhaustion")
-async def test_while_all_connections_are_taken_no_lock_is_granted(told: Told) -> None:
+async def test_while_all_connections_are_taken_hardly_a_lock_is_granted(told: Told) -> None:
     assert told.judgement.verdict.status == "ok", told.judgement.verdict
     [(from_s, until_s)] = told.down_s
     settled_s = from_s + 0.5
-    # Who is quicker than the crowd may use its connection for the moment that it keeps it.
+    # In health each fire is granted. Who is quicker than the crowd keeps a connection for a moment.
     slipped = [one for one in told.of("granted") if settled_s < one["t"] < until_s]
-    assert len(slipped) <= 0.2 * JOBS * (until_s - settled_s)
+    assert len(slipped) <= 0.4 * JOBS * (until_s - settled_s)
     assert [one for one in told.of("granted") if one["t"] > until_s]
 
 
