@@ -1,5 +1,7 @@
 """Building the control plane: once, whole or not at all, and clear about what went wrong."""
 
+import asyncio
+import os
 import re
 import threading
 from pathlib import Path
@@ -94,6 +96,26 @@ def test_a_build_that_fails_names_its_step_keeps_its_log_and_leaves_no_binary(
         build.build()
     left = sorted(path.name for path in cached().pod.parent.iterdir())
     assert left == ["coordbench-pod.log", "lock"]
+
+
+async def test_who_is_told_to_stop_leaves_no_compiler_and_waits_for_nobody_elses(
+    calls: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(tmp_path, monkeypatch, f"echo $$ > {tmp_path}/compiler; sleep 60 & wait")
+    told = Told()
+    builds = [asyncio.create_task(build.beside(build.build, told)) for _ in range(2)]
+    async with asyncio.timeout(10):
+        while not ((tmp_path / "compiler").exists() and "waiting for it" in "".join(told.steps)):
+            await asyncio.sleep(0.01)
+    for one in builds:
+        one.cancel()
+    await asyncio.gather(*builds, return_exceptions=True)
+    async with asyncio.timeout(5):
+        await asyncio.get_running_loop().shutdown_default_executor()  # their threads have ended
+    assert not cached().pod.exists()
+    compiler = int((tmp_path / "compiler").read_text())
+    with pytest.raises(ProcessLookupError):
+        os.kill(compiler, 0)
 
 
 def test_after_a_failure_the_next_build_begins_anew(

@@ -6,27 +6,34 @@ turns by a lock on the folder; a file appears there whole or not at all. Go take
 wherever it is set up to look; go.sum says what they must be.
 """
 
+import asyncio
 import fcntl
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
+from typing import TextIO, TypeVar
 
 from bench.kubernetes_binaries import MODULE, POD_MODULE, Binaries, cached, version
 from bench.services.base import ServiceUnavailable, Teller
+
+T = TypeVar("T")
 
 OLDEST_GO = (1, 24)  # what go.mod asks for
 EXPECTED = "4 to 8 minutes on two cores, once"
 EACH_S = 15.0  # how often progress is told at most
 BUILD_TIMEOUT_S = 3600.0
+TURN_S = 0.2  # how often one looks whether somebody else's build has ended
 VERSION_PACKAGE = "k8s.io/component-base/version"
 
 
@@ -40,6 +47,36 @@ class Silence:
 
 class BuildFailed(ServiceUnavailable):
     """A step of the build failed; the message names it and its log."""
+
+
+class Halt:
+    """Lets who waits for a build, in a thread of its own, end it at once."""
+
+    def __init__(self) -> None:
+        self._asked = threading.Event()
+        self._compiler: subprocess.Popen[str] | None = None
+
+    def ask(self) -> None:
+        self._asked.set()
+        if self._compiler:
+            _kill(self._compiler)
+
+    def watch(self, compiler: "subprocess.Popen[str]") -> None:
+        """This is what to end from now on."""
+        self._compiler = compiler
+        if self._asked.is_set():
+            _kill(compiler)
+
+    def sleep(self, seconds: float) -> None:
+        """Raises BuildFailed when it is asked to end meanwhile."""
+        if self._asked.wait(seconds):
+            raise BuildFailed("kubernetes: the build was interrupted")
+
+
+def _kill(compiler: "subprocess.Popen[str]") -> None:
+    if compiler.poll() is None:  # else its number may be somebody else's by now
+        with suppress(ProcessLookupError):
+            os.killpg(compiler.pid, signal.SIGKILL)
 
 
 @dataclass(frozen=True)
@@ -86,7 +123,17 @@ def _go_version(command: Path) -> tuple[int, ...]:
     return tuple(map(int, numbers.groups())) if numbers else ()
 
 
-def build(tell: Teller = Silence()) -> Binaries:
+async def beside(make: Callable[[Teller, Halt], T], tell: Teller = Silence()) -> T:
+    """`build` or `build_pod` in a thread; cancelled, it leaves no compiler at work."""
+    halt = Halt()
+    try:
+        return await asyncio.to_thread(make, tell, halt)
+    except asyncio.CancelledError:
+        halt.ask()
+        raise
+
+
+def build(tell: Teller = Silence(), halt: Halt | None = None) -> Binaries:
     """The binaries, built now unless they are there.
 
     Raises ServiceUnavailable without Go, BuildFailed with the step and its log.
@@ -95,15 +142,15 @@ def build(tell: Teller = Silence()) -> Binaries:
     if binaries.complete:
         return binaries
     control_plane = Target(MODULE, binaries.control_plane, _flags(), 2400)
-    _make([_pod(), control_plane], tell)
+    _make([_pod(), control_plane], tell, halt or Halt())
     return binaries
 
 
-def build_pod(tell: Teller = Silence()) -> Path:
+def build_pod(tell: Teller = Silence(), halt: Halt | None = None) -> Path:
     """The pods' program alone, for a control plane that comes from elsewhere; some seconds."""
     target = _pod()
     if not target.path.is_file():
-        _make([target], tell)
+        _make([target], tell, halt or Halt())
     return target.path
 
 
@@ -111,32 +158,32 @@ def _pod() -> Target:
     return Target(POD_MODULE, cached().pod, "-s -w", 90)
 
 
-def _make(targets: Sequence[Target], tell: Teller) -> None:
+def _make(targets: Sequence[Target], tell: Teller, halt: Halt) -> None:
     """Compile what is not there yet, one process at a time."""
     if (command := go()) is None:
         raise ServiceUnavailable(f"kubernetes: {missing()}")
     folder = targets[0].path.parent
     folder.mkdir(parents=True, exist_ok=True)
-    with _alone(folder, tell):
+    with _alone(folder, tell, halt):
         wanted = [target for target in targets if not target.path.is_file()]
         if len(wanted) == len(targets) > 1:
             tell.step(f"kubernetes: building {version()} into {folder}: {EXPECTED}")
         began_s = time.monotonic()
         for target in wanted:
-            _compile(command, target, tell)
+            _compile(command, target, tell, halt)
         if wanted:
             took_s = time.monotonic() - began_s
             tell.step(f"kubernetes: built in {took_s:.0f} s: {folder}")
 
 
-def _compile(command: Path, target: Target, tell: Teller) -> None:
+def _compile(command: Path, target: Target, tell: Teller, halt: Halt) -> None:
     """Compile one target, which appears only when it is whole."""
     log = target.path.with_suffix(".log")
     with tempfile.TemporaryDirectory(dir=target.path.parent, prefix=".building-") as work:
         fresh = Path(work) / target.path.name
         arguments = [str(command), "build", "-v", "-mod=readonly", "-trimpath", "-buildvcs=false"]
         arguments += ["-ldflags", target.flags, "-o", str(fresh), "."]
-        status = _run(arguments, target, log, tell)
+        status = _run(arguments, target, log, tell, halt)
         if status != 0 or not fresh.is_file():
             raise BuildFailed(
                 f"kubernetes: compiling {target.path.name} failed (status {status}): "
@@ -146,7 +193,7 @@ def _compile(command: Path, target: Target, tell: Teller) -> None:
     log.unlink()
 
 
-def _run(arguments: list[str], target: Target, log: Path, tell: Teller) -> int:
+def _run(arguments: list[str], target: Target, log: Path, tell: Teller, halt: Halt) -> int:
     """Run one compilation; `go build -v` prints a line per package, which is the progress."""
     environment = {**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOWORK": "off"}
     with (
@@ -154,9 +201,11 @@ def _run(arguments: list[str], target: Target, log: Path, tell: Teller) -> int:
         subprocess.Popen(
             arguments, cwd=target.module, env=environment, text=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            start_new_session=True,  # so that its own compilers end with it
         ) as process,
     ):  # fmt: skip
         assert process.stdout is not None
+        halt.watch(process)
         try:
             pace = _Pace(target, tell)
             for line in process.stdout:
@@ -164,7 +213,7 @@ def _run(arguments: list[str], target: Target, log: Path, tell: Teller) -> int:
                 pace.take(line)
             return process.wait(BUILD_TIMEOUT_S)
         except BaseException:
-            process.kill()
+            _kill(process)
             raise
 
 
@@ -210,12 +259,19 @@ def _reason(log: Path) -> str:
 
 
 @contextmanager
-def _alone(folder: Path, tell: Teller) -> Iterator[None]:
+def _alone(folder: Path, tell: Teller, halt: Halt) -> Iterator[None]:
     """Hold the folder's lock; the kernel lets go of it however this process ends."""
     with (folder / "lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        if not _taken(file):
             tell.step(f"kubernetes: another process builds in {folder}: waiting for it")
-            fcntl.flock(file, fcntl.LOCK_EX)
+            while not _taken(file):
+                halt.sleep(TURN_S)
         yield
+
+
+def _taken(lock: TextIO) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

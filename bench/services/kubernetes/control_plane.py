@@ -85,7 +85,7 @@ class ControlPlane:
         return self._endpoint(role).url
 
     async def start(self) -> None:
-        self.binaries = await asyncio.to_thread(build.build, self.tell)
+        self.binaries = await build.beside(build.build, self.tell)
         if self._registration is None:
             self._registration = Registration()
         began_s = time.monotonic()

@@ -70,7 +70,7 @@ class K3s(Container):
         ).url  # fmt: skip
 
     async def start(self) -> None:
-        await asyncio.to_thread(build.build_pod)
+        await build.beside(build.build_pod)
         self._folder = Path(tempfile.mkdtemp(prefix="coordbench-k3s-"))
         if self._registration is not None:
             self._registration.directory(self._folder)
