@@ -322,10 +322,10 @@ async def test_a_restart_is_in_force_at_once_and_healed_when_the_server_is_up() 
 
 
 LISTENER = """
-import pathlib, signal, sys
+import os, pathlib, signal, sys
 told = pathlib.Path(sys.argv[1])
-def step(*_):
-    print(told.read_text(), flush=True)
+def step(*_):  # also while "ready" is still being printed: nothing buffered here
+    os.write(1, told.read_bytes() + b"\\n")
     told.unlink()
 signal.signal(signal.SIGUSR1, step)
 print("ready", flush=True)
