@@ -49,6 +49,7 @@ publish: $(VENV)/notebooks.stamp  ## make FROM=results/... the published set, an
 	@COORDBENCH_RESULTS= $(BIN)/python -m bench.pages
 
 test: $(VENV)/dev.stamp  ## all tests, with real servers
+	@$(BIN)/python -m bench.services.kubernetes
 	@$(BIN)/python -m pytest -n auto --no-loadscope-reorder -m "not servers" $(ARGS)
 	@$(BIN)/python -m pytest -n 4 --no-loadscope-reorder -m "servers and not alone" \
 	  tests/integration tests/acceptance $(ARGS)
