@@ -187,6 +187,13 @@ def retry_verdict(failed: int, fires: int, stated: bool) -> Verdict:
     return "confirmed" if (bounds[1] < GIVES_UP) == stated else "contradicted"
 
 
+_PERSISTS_IF = {
+    "redis-lock": "whether the lock's service remembers the last fire",
+    "redis-lock-bare": "whether the lock's service remembers the last fire",
+    "cronjob": "whether what Forbid leaves out, while a Job waits for a node, is lost",
+}
+
+
 def _persistence(evidence: Evidence, name: str, stated: bool) -> Finding:
     part = f"{name}: persistence {_yes(stated)}"
     row = evidence.nearest(name, "outage")
@@ -200,7 +207,7 @@ def _persistence(evidence: Evidence, name: str, stated: bool) -> Finding:
         finding=f"all instances down over four periods: {lost} of {fires} fires lost, "
         f"{row.skipped_fires} passed over by the jobs' own misfire policy",
         figure=of_share(lost, fires, cell_words(row), "% lost"),
-        on="whether the lock's service remembers the last fire" if "lock" in name else "",
+        on=_PERSISTS_IF.get(name, ""),
         command=bench_command(name, "outage"),
     )
 

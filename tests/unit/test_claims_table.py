@@ -100,7 +100,7 @@ def test_every_command_of_a_claim_names_what_exists():
 def test_the_trials_of_the_claims_are_few_enough():
     planned = list(plans(claim_settings()))
     assert 20 <= len(planned) <= 40
-    assert sum(one.expected_s for one in planned) < 15 * 60
+    assert sum(one.expected_s for one in planned) < 25 * 60  # half of it CronJob's minutes
 
 
 def test_every_experiment_together_takes_less_than_five_minutes():
