@@ -101,7 +101,8 @@ def test_a_build_that_fails_names_its_step_keeps_its_log_and_leaves_no_binary(
 async def test_who_is_told_to_stop_leaves_no_compiler_and_waits_for_nobody_elses(
     calls: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    install(tmp_path, monkeypatch, f"echo $$ > {tmp_path}/compiler; sleep 60 & wait")
+    said = f"echo $$ > {tmp_path}/draft; mv {tmp_path}/draft {tmp_path}/compiler"
+    install(tmp_path, monkeypatch, f"{said}; sleep 60 & wait")
     told = Told()
     builds = [asyncio.create_task(build.beside(build.build, told)) for _ in range(2)]
     async with asyncio.timeout(10):
