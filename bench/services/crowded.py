@@ -89,10 +89,12 @@ class CrowdedServer:
         self._tasks.append(asyncio.create_task(self._drop_again(self._crowd)))
 
     async def leave(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        left = set(self._tasks)
         self._tasks.clear()
+        while left:  # a cancellation can get lost in a client library: again, until all have ended
+            for task in left:
+                task.cancel()
+            _, left = await asyncio.wait(left, timeout=AGAIN_S)
         if self._crowd:
             await self._crowd.end()
             self._crowd = None
@@ -106,7 +108,8 @@ class CrowdedServer:
             await crowd.hold_one()
             self._refused.set()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._room.wait(), AGAIN_S)
+                async with asyncio.timeout(AGAIN_S):
+                    await self._room.wait()
 
     async def _drop_again(self, crowd: Crowd) -> None:
         while True:
