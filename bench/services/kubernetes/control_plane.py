@@ -294,13 +294,14 @@ async def introduce(url: str) -> str:
 
         async def grant(path: str, thing: object) -> None:
             while True:
-                with contextlib.suppress(Conflict):  # it is there since before a restart
-                    try:
-                        await api.create(path, thing)
-                    except NotFound:  # the server makes its own namespaces as it starts
-                        await asyncio.sleep(POLL_S)
-                        continue
-                return
+                try:
+                    await api.create(path, thing)
+                except NotFound:  # the server makes its own namespaces as it starts
+                    await asyncio.sleep(POLL_S)
+                except Conflict:  # it is there since before a restart
+                    return
+                else:
+                    return
 
         await asyncio.gather(*(grant(path, thing) for path, thing in access.grants()))
         return str((await api.get("/version", dict[str, str]))["gitVersion"])
