@@ -7,7 +7,6 @@ the least and the greatest stand for it, and as two or three values lie apart by
 but never called. Cells are compared where strategy, scenario, timing, lease, N and M are the same.
 """
 
-import textwrap
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,8 +19,8 @@ from bench.judge import Judgement
 from bench.matrix import Row, row
 from bench.record import Cell, TrialRecord
 from bench.results import Results
+from bench.terminal import fitted
 
-WIDTH = 80
 FEWEST = 4  # values on each side before min-max ranges that lie apart are called a difference
 
 Interval = tuple[float, float]
@@ -104,14 +103,7 @@ def compare(a: Path, b: Path) -> tuple[int, list[str]]:
     lines += ["", *_only("A", trials[0].keys() - trials[1].keys())]
     lines += _only("B", trials[1].keys() - trials[0].keys())
     lines += [*verdicts, _conclusion(worst, len(common))]
-    return worst, [part for line in lines for part in _fitted(line)]
-
-
-def _fitted(line: str) -> list[str]:
-    """A line in as many as WIDTH asks for; a long path or name stays in one piece."""
-    return textwrap.wrap(
-        line, WIDTH, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
-    ) or [""]
+    return worst, fitted(lines)
 
 
 def promises_held(trials: Sequence[Judgement]) -> set[str] | None:

@@ -20,6 +20,7 @@ from bench.applying import applying
 from bench.errors import Exit
 from bench.judge import Judgement
 from bench.metrics import Metrics
+from bench.naming import names, timings_apart
 from bench.record import Cell
 from bench.stats import quantile, spread, wilson
 
@@ -174,8 +175,11 @@ def verdict(matrix: Sequence[Row]) -> tuple[Exit, list[str]]:
     A row that is invalid or unknown (a control that looks healthy is) makes the whole invalid, and
     so does it that not one row was measured.
     """
+    timings = timings_apart(row.cell for row in matrix)
     lines = [
-        f"{row.strategy} {row.scenario} N={row.instances} M={row.jobs}: {row.status}"
+        f"{row.strategy} {row.scenario} N={row.instances} M={row.jobs}"
+        + (f" {timing}" if (timing := timings[row.cell]) else "")
+        + f": {row.status}"
         + (f" ({row.note})" if row.note else "")
         for row in matrix
         if row.status not in ("ok", "declared")
@@ -206,13 +210,16 @@ def to_markdown(matrix: Sequence[Row]) -> str:
     headers, cells = to_cells(matrix)
     lines = ["| " + " | ".join(headers) + " |", "|" + " --- |" * len(headers)]
     lines += ["| " + " | ".join(row) + " |" for row in cells]
-    notes = [f"- {row.strategy}, {row.scenario}: {row.note}" for row in matrix if row.note]
+    called = names(row.cell for row in matrix)
+    notes = [f"- {', '.join(called[row.cell])}: {row.note}" for row in matrix if row.note]
     return "\n".join([*lines, *(["", *notes] if notes else [])]) + "\n"
 
 
 def to_cells(matrix: Sequence[Row]) -> tuple[list[str], list[list[str]]]:
     """Headers and rows of words for a terminal or a page; `-` where a column does not apply."""
-    return list(_SHOWN), [[show(row) for show in _SHOWN.values()] for row in matrix]
+    timings = timings_apart(row.cell for row in matrix)
+    shown = _SHOWN | {"timing": lambda row: timings[row.cell] or row.timing}
+    return list(shown), [[show(row) for show in shown.values()] for row in matrix]
 
 
 def _is_valid(trial: Judgement) -> bool:

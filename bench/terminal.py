@@ -1,11 +1,14 @@
 """The matrix in a terminal of 80 columns: what goes wrong, and what it costs."""
 
-from collections.abc import Callable, Iterator, Sequence
+import textwrap
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from rich.console import Console
 from rich.text import Text
 
 from bench.matrix import Row
+from bench.naming import names, timings_apart
+from bench.record import Cell
 
 STYLE = {
     "ok": "green",
@@ -15,7 +18,8 @@ STYLE = {
     "unknown": "magenta",
     "not-run": "dim",
 }
-LABEL = 18  # columns for "  scenario NxM", more where a scenario's name is longer
+WIDTH = 80
+LABEL = 18  # columns for "  scenario NxM", more where a name is longer and there is room
 
 LEGEND = """\
 dup, over, miss: fires run twice, overlapping another run, missed; intr: broken
@@ -32,31 +36,55 @@ Column = tuple[str, int, Callable[[Row], str]]
 
 def print_rows(console: Console, matrix: Sequence[Row]) -> None:
     """Print what goes wrong, what it costs, and why a row is no pass."""
-    _print(console, matrix, FAILURES)
+    timings = timings_apart(row.cell for row in matrix)
+    _print(console, matrix, FAILURES, timings)
     console.print(LEGEND + "\n", style="dim")
     costs = [row for row in matrix if row.overhead_p50_ms is not None and row.scenario == "steady"]
     if compared := [row for row in costs if row.status == "ok"]:
-        _print(console, compared, COSTS)
+        _print(console, compared, COSTS, timings)
         console.print(COSTS_LEGEND + "\n", style="dim")
-    for row in matrix:
-        if row.note:
-            said = f"{row.strategy} {row.scenario}: {row.note}"
-            console.print(said, markup=False, soft_wrap=True)
+    called = names(row.cell for row in matrix)
+    for line in fitted(f"{' '.join(called[row.cell])}: {row.note}" for row in matrix if row.note):
+        console.print(line, markup=False, soft_wrap=True)
 
 
-def _print(console: Console, matrix: Sequence[Row], columns: Sequence[Column]) -> None:
-    width = max([LABEL, *(len(_label(row)) for row in matrix)])
-    head = " " * width + "".join(f"{name:>{width}}" for name, width, _ in columns)
+def fitted(lines: Iterable[str]) -> list[str]:
+    """Lines in as many as WIDTH asks for; a long path or name stays in one piece."""
+    return [
+        part
+        for line in lines
+        for part in textwrap.wrap(
+            line, WIDTH, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+        )
+        or [""]
+    ]
+
+
+def _print(
+    console: Console,
+    matrix: Sequence[Row],
+    columns: Sequence[Column],
+    timings: Mapping[Cell, str],
+) -> None:
+    room = WIDTH - sum(width for _, width, _ in columns)
+    label = max([LABEL, *(len(name) for row in matrix if len(name := _label(row)) <= room)])
+    head = " " * label + "".join(f"{name:>{width}}" for name, width, _ in columns)
     console.print(Text(head, style="bold"), soft_wrap=True)
-    for line in _lines(matrix, columns, width):
+    for line in _lines(matrix, columns, label, timings):
         console.print(line, soft_wrap=True)
 
 
 def _label(row: Row) -> str:
-    return f"  {row.scenario:<9} {row.instances}x{row.jobs}"
+    return f"  {row.scenario:<9} {_size(row)}"
 
 
-def _lines(matrix: Sequence[Row], columns: Sequence[Column], label: int) -> Iterator[Text]:
+def _size(row: Row) -> str:
+    return f"{row.instances}x{row.jobs}"
+
+
+def _lines(
+    matrix: Sequence[Row], columns: Sequence[Column], label: int, timings: Mapping[Cell, str]
+) -> Iterator[Text]:
     strategy, kind = "", ""
     for row in matrix:
         if row.kind == "control" != kind:
@@ -65,11 +93,21 @@ def _lines(matrix: Sequence[Row], columns: Sequence[Column], label: int) -> Iter
         if row.strategy != strategy:
             strategy = row.strategy
             yield Text(strategy)
-        line = Text(_label(row).ljust(label))
+        *above, beside = _labels(row, label, timings[row.cell])
+        yield from map(Text, above)
+        line = Text(beside.ljust(label))
         for name, width, show in columns:
             style = STYLE[row.status] if name == "status" else ""
             line.append(f"{show(row):>{width}}", style=style)
         yield line
+
+
+def _labels(row: Row, label: int, timing: str) -> list[str]:
+    """What is said above and beside a row's figures: in one line, where that fits."""
+    if not timing and len(_label(row)) <= label:
+        return [_label(row)]
+    above = f"  {row.scenario}, {timing}" if timing else f"  {row.scenario}"
+    return [above, _size(row).ljust(label - 12).rjust(label)]
 
 
 def _count(name: str) -> Callable[[Row], str]:
