@@ -13,7 +13,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from bench.trial import Plan
+from bench.plan import Plan
 
 Cell = tuple[str, str, int, int]  # strategy, scenario, N, M
 

@@ -18,12 +18,13 @@ from pathlib import Path
 from bench.judge import Judgement
 from bench.lanes import MOST_JOBS, MOST_NODES, whose
 from bench.leftovers import Registration
+from bench.plan import Plan
 from bench.platforms import HasTiming
 from bench.progress import Finding, Progress
 from bench.results import Results
 from bench.services import Service, ServiceUnavailable, provide
 from bench.services.base import Slow
-from bench.trial import Plan, conduct
+from bench.trial import conduct
 from bench.watchdog import watched
 
 REPEATS = 3  # how often an invalid trial is repeated

@@ -15,9 +15,9 @@ import msgspec
 from bench import grain
 from bench.errors import BadArguments
 from bench.links import LinkKind
+from bench.plan import Plan
 from bench.scenario import lease_of
 from bench.scenarios import SCENARIOS, scenario
-from bench.trial import Plan
 from bench.workload import Workload, default_workload, load_workload, period_for
 from strategies.catalogue import UnknownStrategy, design, designs
 from strategies.interface import Design

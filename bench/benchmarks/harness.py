@@ -18,10 +18,11 @@ from bench.checks.reading import columns
 from bench.events import Counters, InstanceReady, Phase, RunStarted, decode
 from bench.history import to_table
 from bench.leftovers import Registration
+from bench.plan import Plan
 from bench.recorder import Recorder, host_clock
 from bench.scenarios import scenario
 from bench.services import provide
-from bench.trial import Plan, conduct
+from bench.trial import conduct
 from bench.workload import default_workload, period_for
 from strategies.catalogue import design
 from strategies.model import Timing

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from bench.judge import Judgement
 from bench.known_failures import daylight
 from bench.known_failures.data import VIRTUAL, Failure
+from bench.plan import Plan
 from bench.progress import Progress
 from bench.results import Results
 from bench.runner import Bench
 from bench.settings import Settings, Size, plan
-from bench.trial import Plan
 from strategies.catalogue import design
 
 TRIALS = 3

@@ -8,10 +8,10 @@ import msgspec
 from bench.errors import BadArguments
 from bench.live.control import DEFAULT
 from bench.live.injections import STRESS
+from bench.plan import Plan
 from bench.record import TrialRecord
 from bench.scenario import Scenario
 from bench.settings import MAX_INSTANCES, MAX_JOBS, known_design, within
-from bench.trial import Plan
 from bench.workload import default_workload, load_workload, period_for
 from strategies.interface import Allowed, Bounds, Design, Promise, Stress
 from strategies.model import Timing

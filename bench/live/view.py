@@ -15,7 +15,7 @@ from bench.live.injections import Injection
 from bench.live.watch import Line, Watch
 from bench.live.words import lasting, span
 from bench.live_history import LiveHistory
-from bench.trial import Plan
+from bench.plan import Plan
 
 GOOD = ("on-time", "late", "recovered", "skipped", "pending", "failed")
 BAD = ("duplicate", "overlap", "missed", "interrupted", "stale-effect", "repeated-effect")

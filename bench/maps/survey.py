@@ -14,13 +14,13 @@ from dataclasses import dataclass, fields
 
 from bench.judge import Judgement
 from bench.maps.kinds import Kind
+from bench.plan import Plan
 from bench.progress import Progress
 from bench.results import Results
 from bench.runner import Bench
 from bench.scenario import Scenario
 from bench.scenario_files import load_scenario
 from bench.stats import wilson
-from bench.trial import Plan
 from strategies.interface import Bounds, Design
 from strategies.model import Timing
 

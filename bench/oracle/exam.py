@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from bench.judge import Judgement
 from bench.oracle import election_mutants, lock_mutants, quartz_mutants, queue_mutants
 from bench.oracle.mutant import Mutant
+from bench.plan import Plan
 from bench.progress import Progress
 from bench.results import Results
 from bench.runner import Bench
 from bench.settings import PROFILES, Settings, Size, plan
-from bench.trial import Plan
 
 MUTANTS: tuple[Mutant, ...] = (
     *lock_mutants.MUTANTS,

@@ -19,9 +19,10 @@ from bench.config import Work
 from bench.history import merge
 from bench.judge import Judgement, judge
 from bench.leftovers import Registration
+from bench.plan import Plan
 from bench.services.kubernetes.control_plane import ControlPlane
 from bench.settings import Size, plan, settings_from
-from bench.trial import Plan, conduct
+from bench.trial import conduct
 from bench.workload import Workload
 from strategies.catalogue import design
 from strategies.cronjob.manifests import Settings

@@ -12,9 +12,10 @@ from bench.config import InstanceConfig, write_config
 from bench.history import merge
 from bench.judge import judge
 from bench.leftovers import Registration
+from bench.plan import Plan
 from bench.scenarios import scenario
 from bench.services import provide
-from bench.trial import Conduct, Plan, conduct
+from bench.trial import Conduct, conduct
 from bench.workload import default_workload
 from strategies.catalogue import design, source
 from strategies.interface import Design

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from bench.errors import BadArguments
+from bench.plan import Plan
 from bench.scenario import After, OnceTakenOver, ScaleOut
 from bench.scenario_files import KINDS
 from bench.scenarios import scenario
 from bench.settings import Size, plan, settings_from
-from bench.trial import Plan
 from chaos.clock import StepClock
 from chaos.links.faults import Delay, Partition
 

@@ -3,8 +3,8 @@
 import pytest
 
 from bench import grain
+from bench.plan import Plan
 from bench.settings import Size, plan, settings_from
-from bench.trial import Plan
 from strategies.cronjob.manifests import cron_job
 from strategies.model import Cron, Every, Job
 from strategies.schedule import fires_between

@@ -3,10 +3,10 @@
 from unittest.mock import AsyncMock, Mock
 
 from bench.lanes import MOST_JOBS, counts_costs
+from bench.plan import Plan
 from bench.runner import Bench, crowds
 from bench.services import ServiceUnavailable
 from bench.settings import Size, plan, settings_from
-from bench.trial import Plan
 
 QUICK = settings_from("quick", strategies=[], scenarios=[])
 
