@@ -8,6 +8,7 @@ from bench.errors import BadArguments, Exit
 from bench.scenario import Scenario
 from bench.scenarios import SCENARIOS
 from bench.services import SERVICES
+from bench.terminal import fitted
 from strategies.catalogue import designs
 from strategies.interface import ANYTHING, Allowed, Design
 
@@ -42,7 +43,8 @@ def print_doctor() -> int:
     console.print(_chaos())
     for row in rows:
         for provider, missing in row.missing.items():
-            console.print(f"{row.service} by {provider}: {missing}", markup=False, soft_wrap=True)
+            for line in fitted([f"{row.service} by {provider}: {missing}"]):
+                console.print(line, markup=False, soft_wrap=True)
     return Exit.KEPT if all(row.works for row in rows) else Exit.INVALID
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import redis.asyncio
 from redis.exceptions import RedisError
 
-from bench.services.base import TIMEOUT_S, no_answer
+from bench.services.base import TIMEOUT_S, NoAnswer, no_answer
 from bench.services.embedded import Access, in_wheel, on_path, write_secret
 
 # Commands that open a connection or look at the server; the bench's own reading consists of these.
@@ -29,7 +29,10 @@ class RedisProbe:
     """Asks a Redis for its version and its counters."""
 
     async def version(self, url: str) -> str:
-        return str((await _info(url, "server"))["redis_version"])
+        told = await _info(url, "server")
+        if "redis_version" not in told:
+            raise NoAnswer("it is no Redis")
+        return str(told["redis_version"])
 
     async def counters(self, url: str) -> dict[str, float]:
         """`operations`: calls by command from INFO commandstats, without connection set-up.
@@ -55,6 +58,8 @@ async def _info(url: str, section: str) -> dict[str, dict[str, float]]:
             return dict(await client.info(section))
     except (RedisError, OSError, TimeoutError, ValueError) as error:
         raise no_answer(error, url) from None
+    except (AttributeError, LookupError, TypeError):  # how the client trips over other answers
+        raise NoAnswer("it is no Redis") from None
 
 
 class RedisRecipe:
