@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from bench.leftovers import Registration
 from bench.services.base import NoAnswer, Probe, Probed, ServiceUnavailable
 from bench.services.container import Container
-from bench.services.embedded import free_ports
+from bench.services.ports import free_ports
 
 START_TIMEOUT_S = 120.0
 _ENGINE_TIMEOUT_S = 2.0

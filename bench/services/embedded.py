@@ -11,7 +11,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -25,7 +24,8 @@ from typing import Protocol
 import psutil
 
 from bench.leftovers import Registration, kill_tree
-from bench.services.base import NoAnswer, Probe, Probed, ServiceUnavailable
+from bench.services.base import NoAnswer, Probe, Probed, ServiceUnavailable, parts
+from bench.services.ports import free_ports, holds
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 5.0
@@ -198,7 +198,7 @@ class EmbeddedService(Probed):
         registration.process(self._process.pid, f"{self.name} server")
 
     async def _until_healthy(self) -> None:
-        """Wait until it answers; ServiceUnavailable with the log's last line if it never does."""
+        """Wait until our own server answers; ServiceUnavailable with its log's last line if not."""
         deadline = time.monotonic() + START_TIMEOUT_S
         while True:
             status = self._process.poll() if self._process is not None else 0
@@ -208,14 +208,27 @@ class EmbeddedService(Probed):
                     f"{_last_line(self._log)} (all of it: {self._log})"
                 )
             with contextlib.suppress(NoAnswer):
-                self.version = await self._probe.version(self.url)
-                return
+                version = await self._probe.version(self.url)
+                if self._has_port():
+                    self.version = version
+                    return
             if time.monotonic() > deadline:
                 raise ServiceUnavailable(
                     f"{self.name}: no answer within {START_TIMEOUT_S:.0f} s of its start: "
                     f"{_last_line(self._log)} (all of it: {self._log})"
                 )
             await asyncio.sleep(0.03)
+
+    def _has_port(self) -> bool:
+        """Whether it is our own process that listens where the URL leads.
+
+        Else another bench's may pass for it: ZooKeeper answers anyone, as does a new etcd. One that
+        runs as another user may not be looked into; it is PostgreSQL, whose password proves it.
+        """
+        assert self._process is not None
+        if self._recipe.user() is not None:
+            return True
+        return holds(self._process.pid, parts(self.url).port or 0)
 
     async def _end_process(self) -> None:
         """An orderly end, by force after STOP_TIMEOUT_S."""
@@ -252,15 +265,6 @@ def launched(command: Sequence[str], death_signal: signal.Signals, user: str | N
     """The command that runs `command` as `user` and ends it when this process dies."""
     launcher = [sys.executable, "-I", "-S", str(_LAUNCHER), str(os.getpid())]
     return [*launcher, str(int(death_signal)), user or "-", *command]
-
-
-def free_ports(count: int) -> tuple[int, ...]:
-    """Ports of the loopback interface that nobody listens on now; all different."""
-    with contextlib.ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return tuple(one.getsockname()[1] for one in sockets)
 
 
 def in_wheel(module: str, *inside: str) -> Path | None:

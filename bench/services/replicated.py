@@ -23,7 +23,8 @@ from redis.exceptions import RedisError
 
 from bench.leftovers import Registration
 from bench.services.base import TIMEOUT_S, NoAnswer, parts
-from bench.services.embedded import Access, EmbeddedService, free_ports
+from bench.services.embedded import Access, EmbeddedService
+from bench.services.ports import free_ports
 from bench.services.redis import RedisProbe, RedisRecipe
 from bench.services.zookeeper import ZooKeeperProbe, ZooKeeperRecipe
 from chaos.links.client import Relay, RelayedLink

@@ -11,10 +11,10 @@ import psutil
 import pytest
 
 from bench.services import ServiceUnavailable
-from bench.services.embedded import free_ports
 from bench.services.kubernetes import access
 from bench.services.kubernetes import control_plane as module
 from bench.services.kubernetes.control_plane import ControlPlane
+from bench.services.ports import free_ports
 from strategies.errors import ServiceLost
 from strategies.kubernetes.api import KubernetesApi
 from strategies.kubernetes.endpoint import parse

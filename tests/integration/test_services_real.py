@@ -25,10 +25,13 @@ from kazoo.exceptions import NoAuthError
 from bench import leftovers
 from bench.doctor import doctor
 from bench.services import PROBES, Service, ServiceUnavailable, provide
-from bench.services.base import credentials
+from bench.services.base import Probe, credentials
 from bench.services.docker import missing_engine
-from bench.services.embedded import free_ports
+from bench.services.embedded import EmbeddedService, Recipe
+from bench.services.etcd import EtcdRecipe
 from bench.services.introduce import introduce
+from bench.services.ports import free_ports
+from bench.services.zookeeper import ZooKeeperRecipe
 
 pytestmark = pytest.mark.servers
 
@@ -286,6 +289,39 @@ async def test_a_server_whose_free_port_was_taken_before_it_came_is_started_on_a
             assert await one.health()
         finally:
             await one.stop()
+
+
+class Unintroduced:
+    """A probe that leaves its server open to everyone, as one is that has just been started."""
+
+    def __init__(self, probe: Probe) -> None:
+        self.version = probe.version
+        self.counters = probe.counters
+
+    async def introduce(self, url: str) -> None:
+        """Nobody is told of a password."""
+
+
+@pytest.mark.parametrize("recipe", [ZooKeeperRecipe(), EtcdRecipe()], ids=["zookeeper", "etcd"])
+async def test_a_server_of_another_bench_on_our_port_is_not_taken_for_ours(
+    recipe: Recipe, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It is of the same kind, and open: it answers, and would take our password."""
+    probe = PROBES[recipe.name]
+    other = EmbeddedService(recipe, Unintroduced(probe), tmp_path / "other", None)
+    ours = EmbeddedService(recipe, probe, tmp_path / "ours", None)
+    try:
+        await other.start()
+        taken = urlsplit(other.url).port
+        looks = [lambda count: (taken, *free_ports(count - 1)), free_ports]
+        monkeypatch.setattr("bench.services.embedded.free_ports", lambda count: looks.pop(0)(count))
+        await ours.start()
+        assert urlsplit(ours.url).port != taken
+        await USE[recipe.name](ours.url, 1)
+        assert await other.health()
+    finally:
+        await ours.stop()
+        await other.stop()
 
 
 async def test_postgres_without_statistics_counts_transactions(service: Service) -> None:

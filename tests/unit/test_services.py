@@ -5,6 +5,7 @@ import hashlib
 import os
 import re
 import signal
+import socket
 import socketserver
 import stat
 import sys
@@ -19,16 +20,16 @@ import pytest
 from bench import services
 from bench.leftovers import Registration
 from bench.services import NoAnswer, Service, ServiceUnavailable, provide, zookeeper_jars
-from bench.services.base import credentials, without_password
+from bench.services.base import credentials, parts, without_password
 from bench.services.embedded import (
     Access,
     EmbeddedService,
-    free_ports,
     launched,
     write_secret,
 )
 from bench.services.etcd import EtcdProbe
 from bench.services.introduce import introduce
+from bench.services.ports import free_ports
 from bench.services.url import place
 from bench.services.zookeeper import ZooKeeperProbe
 
@@ -103,7 +104,8 @@ class Script:
         return f"script://{access.user}:{access.password}@127.0.0.1:{access.ports[0]}"
 
 
-RUNS_FOR_EVER = "import signal; signal.pause()"
+LISTENS = "import signal, socket, sys; own = socket.create_server(('127.0.0.1', int(sys.argv[1])));"
+RUNS_FOR_EVER = f"{LISTENS} signal.pause()"
 
 
 @pytest.fixture
@@ -377,7 +379,7 @@ async def test_a_port_that_was_taken_meanwhile_is_tried_again_with_another(
     """Two benches at once: the loser of a race for a port takes the next one."""
     marker = tmp_path / "second"
     recipe = Script(
-        f"import os, sys, signal\n"
+        f"import os\n{LISTENS}\n"
         f"if os.path.exists({str(marker)!r}): signal.pause()\n"
         f"open({str(marker)!r}, 'w'); sys.exit('bind: Address already in use')"
     )
@@ -394,6 +396,34 @@ async def test_a_port_that_was_taken_meanwhile_is_tried_again_with_another(
     assert service.url == recipe.url(second)
     assert first.password != second.password
     assert not first.data.exists()
+
+
+async def test_who_answers_on_the_port_is_ours_only_if_our_process_listens_there(
+    embed: Embed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another bench's ZooKeeper took the port first, and answers anyone before ours has failed."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = other.getsockname()[1]
+        looks = [lambda count: (taken,), free_ports]
+        monkeypatch.setattr("bench.services.embedded.free_ports", lambda count: looks.pop(0)(count))
+        probe = Silent(answers_from=1)
+        recipe = Script(RUNS_FOR_EVER)
+        service = embed(recipe, probe)
+        await service.start()
+        assert recipe.laid_out[0].ports == (taken,)
+        assert service.url == recipe.url(recipe.laid_out[1])
+        assert probe.introduced == [service.url]
+
+
+async def test_a_server_that_lost_its_port_while_it_was_down_is_not_restarted(embed: Embed) -> None:
+    service = embed(Script(RUNS_FOR_EVER), Silent(answers_from=1))
+    await service.start()
+    await service.kill()
+    with (
+        socket.create_server(("127.0.0.1", parts(service.url).port or 0)),
+        pytest.raises(ServiceUnavailable, match="Address already in use"),
+    ):
+        await service.restart()
 
 
 async def test_a_service_that_is_stopped_leaves_no_process_no_data_no_registration(
@@ -417,7 +447,7 @@ async def test_a_server_that_ignores_the_stop_signal_is_killed(
     monkeypatch.setattr("bench.services.embedded.STOP_TIMEOUT_S", 0.2)
     ready = tmp_path / "ready"
     stubborn = (
-        "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        f"{LISTENS} signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
         f"open({str(ready)!r}, 'w')\n"
         "while True: signal.pause()"
     )
@@ -441,8 +471,8 @@ async def test_pausing_stops_the_whole_tree_and_resuming_wakes_it(
     """A server of several processes is paused as one."""
     started = tmp_path / "started"
     parent = (
-        f"import signal, subprocess, sys\n"
-        f"subprocess.Popen([sys.executable, '-S', '-c', {RUNS_FOR_EVER!r}])\n"
+        f"import subprocess\n{LISTENS}\n"
+        f"subprocess.Popen([sys.executable, '-S', '-c', 'import signal; signal.pause()'])\n"
         f"open({str(started)!r}, 'w')\n"
         f"signal.pause()"
     )

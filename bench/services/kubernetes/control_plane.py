@@ -26,9 +26,10 @@ from bench.kubernetes_binaries import cached
 from bench.leftovers import Registration
 from bench.services import launch
 from bench.services.base import TIMEOUT_S, NoAnswer, ServiceUnavailable, Teller
-from bench.services.embedded import free_ports, write_secret
+from bench.services.embedded import write_secret
 from bench.services.kubernetes import access, build, components, kubeconfig
 from bench.services.kubernetes.components import Place
+from bench.services.ports import free_ports
 from strategies.errors import ServiceLost
 from strategies.kubernetes.api import KubernetesApi
 from strategies.kubernetes.endpoint import Endpoint

@@ -16,9 +16,10 @@ from typing import Any
 from bench.leftovers import Registration
 from bench.services.base import TIMEOUT_S, NoAnswer, ServiceUnavailable
 from bench.services.container import Container
-from bench.services.embedded import free_ports, write_secret
+from bench.services.embedded import write_secret
 from bench.services.kubernetes import access, build, components
 from bench.services.kubernetes.control_plane import introduce, read_counters
+from bench.services.ports import free_ports
 from strategies.errors import ServiceLost
 from strategies.kubernetes.api import KubernetesApi
 from strategies.kubernetes.endpoint import Endpoint
