@@ -51,7 +51,7 @@ publish: $(VENV)/notebooks.stamp  ## make FROM=results/... the published set, an
 test: $(VENV)/dev.stamp  ## all tests, with real servers
 	@$(BIN)/python -m bench.services.kubernetes
 	@$(BIN)/python -m pytest -n auto --no-loadscope-reorder -m "not servers" $(ARGS)
-	@$(BIN)/python -m pytest -n 4 --no-loadscope-reorder -m "servers and not alone" \
+	@$(BIN)/python -m pytest -n 3 --no-loadscope-reorder -m "servers and not alone" \
 	  tests/integration tests/acceptance $(ARGS)
 	@$(BIN)/python -m pytest -m alone tests/acceptance $(ARGS)
 

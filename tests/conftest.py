@@ -5,12 +5,14 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Generator, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+from machine import Machine
 from xdist.scheduler import LoadScopeScheduling
 
 from bench.leftovers import running_directory
@@ -36,6 +38,32 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Shares:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The slow ones first, so that no worker is left with one of them at the end."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+MACHINE = pytest.StashKey[Machine]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if hasattr(config, "workerinput"):  # one of several workers, whose folders are siblings
+        folder = Path(config.option.basetemp).parent
+        config.stash[MACHINE] = Machine(folder)
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, Any, Any]:
+    """Outside of what pytest-timeout counts, so that waiting is nobody's slowness."""
+    if MACHINE not in item.config.stash or item.get_closest_marker("servers") is None:
+        return (yield)
+    with item.config.stash[MACHINE].shared():
+        return (yield)
+
+
+@pytest.fixture(scope="session")
+def alone(pytestconfig: pytest.Config) -> Callable[[], AbstractContextManager[None]]:
+    """`with alone():` no other test with servers runs, for a trial that the machine was too busy
+    for beside them."""
+    machine = pytestconfig.stash.get(MACHINE, None)
+    return machine.alone if machine else nullcontext
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -14,7 +14,7 @@ from typer.testing import CliRunner, Result
 from bench.cli import app
 from bench.errors import BenchError
 
-pytestmark = [pytest.mark.servers, pytest.mark.slow]
+pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(400)]
 
 UP = ("up", "-n", "3", "--jobs", "4")
 SERVERLESS = ("--strategy", "uncoordinated")  # where no server is needed to see it

@@ -10,7 +10,7 @@ from shell import Shell, wait_for
 from bench.matrix import to_json
 from bench.results import Results
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 CASE = ("-n", "5", "-m", "3", "--period", "1m", "--operated", "redis", "--team", "small")
 

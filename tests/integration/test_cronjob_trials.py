@@ -7,6 +7,7 @@ of the sound ones would mean nothing.
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from strategies.cronjob.manifests import Settings
 from strategies.cronjob.strategy import CronJobStrategy
 from strategies.interface import Design
 
-pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(900)]
 
 SIZE = Size(2, 3)
 Scene = Callable[[ControlPlane, Path], Coroutine[Any, Any, None]]
@@ -103,14 +104,19 @@ class Lane:
     told: dict[str, Told]
     scenes: dict[str, BaseException | None]
 
+    @property
+    def is_valid(self) -> bool:
+        return all(one.judgement.verdict.status != "invalid" for one in self.told.values())
 
-async def conduct_all(plane: ControlPlane, folder: Path) -> Lane:
+
+async def conduct_all(plane: ControlPlane, folder: Path, attempt: int = 1) -> Lane:
     """Everything at once, the controllers limited as a bench limits them for so many trials."""
     await plane.retime(PLANS["steady"].timing, len(PLANS) + len(SCENES))
 
     async def one(name: str, trial: Plan) -> tuple[str, Told]:
         with Registration(folder / "registrations") as registration:
-            done = await conduct(trial, {"kubernetes": plane}, registration, folder / name)
+            services = {"kubernetes": plane}
+            done = await conduct(trial, services, registration, folder / name, attempt=attempt)
         table, _ = merge(done.events)
         judgement = judge(table, trial.record(problems=done.problems))
         return name, Told(table.to_pylist(), judgement)
@@ -128,9 +134,18 @@ async def conduct_all(plane: ControlPlane, folder: Path) -> Lane:
 
 
 @pytest.fixture(scope="module")
-def lane(control_plane: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lane]:
+def lane(
+    control_plane: ControlPlane,
+    tmp_path_factory: pytest.TempPathFactory,
+    alone: Callable[[], AbstractContextManager[None]],
+) -> Iterator[Lane]:
+    """As in a bench, what the machine was too busy for is conducted again: with nothing beside."""
     before = {child.pid for child in psutil.Process().children(recursive=True)}
-    yield asyncio.run(conduct_all(control_plane, tmp_path_factory.mktemp("cronjob")))
+    lane = asyncio.run(conduct_all(control_plane, tmp_path_factory.mktemp("cronjob")))
+    if not lane.is_valid:
+        with alone():
+            lane = asyncio.run(conduct_all(control_plane, tmp_path_factory.mktemp("cronjob"), 2))
+    yield lane
     left = {child.pid for child in psutil.Process().children(recursive=True)}
     servers = set(control_plane.pids)  # of which the lane starts one anew
     assert left <= before | servers, "trials left processes behind"

@@ -7,7 +7,8 @@ import pytest
 from bench.errors import Exit
 from bench.known_failures.command import run_failures
 
-pytestmark = [pytest.mark.servers, pytest.mark.slow]
+# A bench repeats what the machine was too busy for, up to three times a trial.
+pytestmark = [pytest.mark.servers, pytest.mark.slow, pytest.mark.timeout(400)]
 
 
 def test_known_failures_are_found_again_and_a_page_is_made_of_it(
