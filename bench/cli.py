@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from bench.errors import BadArguments, BenchError, Exit
+from bench.errors import BadArguments, BenchError, Exit, told
 from bench.live import cli as by_hand
 
 app = typer.Typer(
@@ -404,7 +404,7 @@ def _unexpected(error: Exception) -> int:
     import traceback
 
     traceback.print_exc()
-    print(f"coordbench: internal error: {error}", file=sys.stderr)
+    print(f"coordbench: internal error: {told(error)}", file=sys.stderr)
     return Exit.INTERNAL
 
 

@@ -25,6 +25,11 @@ class BenchError(Exception):
     exit_code = Exit.INTERNAL
 
 
+def told(error: BaseException) -> str:
+    """What an exception says behind the name of its class; the name alone where it says nothing."""
+    return f"{type(error).__name__}: {error}".removesuffix(": ")
+
+
 class BadArguments(BenchError):
     """A value from the user that cannot be used."""
 

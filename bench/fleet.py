@@ -23,6 +23,8 @@ from chaos.links.traffic import Link
 from strategies.catalogue import source
 from strategies.interface import Design
 
+FORK_S = 10.0  # a nursery that has not forked an instance by then never will
+
 
 class FleetError(BenchError):
     """An instance or helper process could not be started; the message has its last words."""
@@ -130,8 +132,11 @@ class Fleet:
         born = self._born[birth.config] = asyncio.get_running_loop().create_future()
         assert self._nursery.stdin is not None
         self._nursery.stdin.write(msgspec.json.encode(birth) + b"\n")
-        async with asyncio.timeout(10):
-            pid = await born
+        try:
+            async with asyncio.timeout(FORK_S):
+                pid = await born
+        except TimeoutError:
+            raise FleetError(f"{name} was not forked within {FORK_S:g} s") from None
         self._registration.process(pid, name)
         instance = self.instances[name] = Instance(name, pid, config, links)
         self._by_pid[pid] = instance

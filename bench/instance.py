@@ -18,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench.config import InstanceConfig, Work, read_config, skew_file, still_file
+from bench.errors import told
 from bench.events import (
     InstanceReady,
     InstanceStarted,
@@ -173,7 +174,7 @@ async def take_part(config: InstanceConfig, skew: Path, monotonic: Callable[[], 
             await strategy.participate(member, config.jobs)
             await member.stopping.wait()
         except Exception as failure:
-            error = f"{type(failure).__name__}: {failure}"
+            error = told(failure)
             raise
         finally:
             flushing.cancel()

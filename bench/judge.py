@@ -25,7 +25,7 @@ from bench.checks.promises import (
 )
 from bench.checks.reading import columns as read_columns
 from bench.checks.validity import invalid_reasons
-from bench.errors import Exit, InvalidResults
+from bench.errors import Exit, InvalidResults, told
 from bench.history import read_history, read_parquet
 from bench.metrics import FaultMetrics, Metrics, measure
 from bench.record import RESULTS_VERSION, TrialRecord
@@ -79,7 +79,7 @@ def judge(table: Any, record: TrialRecord, warnings: Sequence[str] = ()) -> Judg
     except InvalidResults:
         raise
     except Exception as error:
-        said = f"a check crashed: {type(error).__name__}: {error}"
+        said = f"a check crashed: {told(error)}"
         return Judgement(
             record, Verdict(status="unknown", error=said, warnings=list(warnings)), None
         )

@@ -91,7 +91,8 @@ def _bear(birth: Birth, main: Main) -> None:
             die_with_parent(nursery)  # a change of rights clears it
         status = main(birth.config)
     finally:
-        sys.stderr.flush()
+        with contextlib.suppress(OSError):  # its log may be on a full disk
+            sys.stderr.flush()
         os._exit(status)
 
 

@@ -10,7 +10,7 @@ import random
 import secrets
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import (
     AbstractAsyncContextManager,
     AsyncExitStack,
@@ -24,7 +24,7 @@ from pathlib import Path
 from bench import grain
 from bench.aim import Aim
 from bench.config import InstanceConfig, write_config
-from bench.errors import BenchError
+from bench.errors import BenchError, told
 from bench.events import FORMAT_VERSION, Counters, Died, Due, History, JobDeclared, Phase
 from bench.fleet import Fleet, Helper, Instance, last_words
 from bench.leftovers import Registration
@@ -47,6 +47,7 @@ from strategies.schedule import fires_between
 
 QUIESCE_S = 0.3  # before the load: reading the servers' counters must not reach into it
 STOP_S = 5.0
+HELPERS_S = 20.0
 
 
 class TrialError(BenchError):
@@ -83,7 +84,7 @@ async def conduct(
                 await trial.run(stack)
         except (BenchError, StrategyError, NoAnswer, ServiceUnavailable, OSError) as error:
             # Whatever stopped it, what was recorded so far is kept and judged invalid.
-            done.problems.append(f"{type(error).__name__}: {error}")
+            done.problems.append(told(error))
         trial.end()
     return done
 
@@ -205,18 +206,26 @@ class Trial:
             str(events / "probe.jsonl"), offset, str(self.plan.seed),
         )  # fmt: skip
         try:
-            async with asyncio.timeout(20):
-                while not (socket.exists() and (events / "probe.jsonl").exists()):
-                    if not (ledger.alive and probe.alive):
-                        words = last_words([logs / "ledger.log", logs / "probe.log"])
-                        raise TrialError(f"a helper of the trial did not start: {words}")
-                    await asyncio.sleep(0.01)
+            await self._until_there([socket, events / "probe.jsonl"], ledger, probe)
             yield
             if not (ledger.alive and probe.alive):
                 self.done.problems.append("the ledger or the probe died during the trial")
         finally:
             await ledger.stop()
             await probe.stop()
+
+    async def _until_there(self, signs: Sequence[Path], *helpers: Helper) -> None:
+        """Wait until the helpers have made what shows that they are ready."""
+        deadline_s = self.clock() + HELPERS_S
+        while not all(sign.exists() for sign in signs):
+            late = self.clock() > deadline_s
+            if late or not all(helper.alive for helper in helpers):
+                words = last_words([self.done.logs / f"{name}.log" for name in ("ledger", "probe")])
+                when = f" within {HELPERS_S:g} s" if late else ""
+                raise TrialError(
+                    f"a helper of the trial did not start{when}: {words or 'it said nothing'}"
+                )
+            await asyncio.sleep(0.01)
 
     def _plan_load(self) -> None:
         """Decide when the load begins, and bound the jobs by it."""
@@ -355,6 +364,7 @@ class Trial:
         self.live.forget(instance.name)
         if instance.status and instance.status > 0:  # by itself: a signal has a negative status
             words = last_words([self.done.logs / f"{instance.name}.log"])
+            words = words or f"{instance.name} ended with {instance.status} and said nothing"
             self.done.problems.append(f"an instance ended by an error: {words}")
 
     def _strategy(self) -> Strategy:

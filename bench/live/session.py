@@ -11,7 +11,7 @@ from rich.console import Console
 
 from bench.commands import clean_up
 from bench.environment import environment
-from bench.errors import BenchError, Exit
+from bench.errors import BenchError, Exit, told
 from bench.judge import Judgement, summary
 from bench.leftovers import Registration
 from bench.live.control import announced, served
@@ -121,8 +121,8 @@ class _Session:
                 await trial.run(stack)
         except (BenchError, StrategyError, NoAnswer, OSError) as error:
             if not trial.began:
-                raise NotUp(f"the fleet did not start: {error}") from error
-            done.problems.append(f"{type(error).__name__}: {error}")
+                raise NotUp(f"the fleet did not start: {str(error) or told(error)}") from error
+            done.problems.append(told(error))
         trial.end()
 
     def _keep(

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+from bench.errors import told
 from bench.events import RunStarted
 from bench.fleet import Fleet
 from bench.leftovers import Registration
@@ -179,7 +180,9 @@ class LiveTrial(Trial):
 
     def _stop_judging(self, judging: asyncio.Task[None]) -> None:
         if not judging.cancelled() and (error := judging.exception()):
-            self._tell(f"judging while it runs has failed ({error}); the end will judge it all")
+            self._tell(
+                f"judging while it runs has failed ({told(error)}); the end will judge it all"
+            )
 
     def _take(self, events: Sequence[Event]) -> None:
         self.watch.take(events)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from bench.errors import told
 from bench.leftovers import Registration
 from bench.services.base import NoAnswer, Probe, Probed, ServiceUnavailable
 from bench.services.container import Container
@@ -134,7 +135,7 @@ class DockerService(Container, Probed):
             raise
         except Exception as error:  # testcontainers and docker raise many kinds
             await self.stop()
-            reason = str(error).replace(password, "***").partition("\n")[0]
+            reason = (str(error) or told(error)).replace(password, "***").partition("\n")[0]
             raise ServiceUnavailable(f"{self.name}: its container: {reason}") from None
 
     def _make(self, port: int, password: str) -> Any:

@@ -197,7 +197,7 @@ def _serve(link: socket.socket, parent: int) -> None:
         try:
             answer, descriptors = _obey(json.loads(message))
         except (OSError, subprocess.SubprocessError) as error:
-            answer, descriptors = {"error": f"{error}"}, []
+            answer, descriptors = {"error": f"{error}" or type(error).__name__}, []
         socket.send_fds(link, [json.dumps(answer).encode()], descriptors)
         for descriptor in descriptors:
             os.close(descriptor)

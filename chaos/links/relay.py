@@ -265,7 +265,7 @@ async def serve(seed: int, hub: Hub | None = None) -> None:
         try:
             answer = await relay.obey(msgspec.json.decode(line, type=Request))
         except OSError as error:
-            answer = Answer(error=f"{error}")
+            answer = Answer(error=f"{error}" or type(error).__name__)
         os.write(1, msgspec.json.encode(answer) + b"\n")
 
 

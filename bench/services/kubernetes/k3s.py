@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from bench.errors import told
 from bench.leftovers import Registration
 from bench.services.base import TIMEOUT_S, NoAnswer, ServiceUnavailable
 from bench.services.container import Container
@@ -87,7 +88,7 @@ class K3s(Container):
             raise
         except Exception as error:  # testcontainers and docker raise many kinds
             await self.stop()
-            reason = str(error).partition("\n")[0]
+            reason = (str(error) or told(error)).partition("\n")[0]
             raise ServiceUnavailable(f"kubernetes: its container: {reason}") from None
         self.url = self.url_for(access.ELECTION)
 
