@@ -63,7 +63,10 @@ class PostgresLocks:
 
 
 class Line:
-    """One connection, and those who wait for it; each waits for `call_s` at most."""
+    """One connection, and those who wait for it; each waits for `call_s` at most.
+
+    A bare Session lets them wait: a claim that gave up its turn would lose its fire.
+    """
 
     def __init__(self, session: Session, call_s: float) -> None:
         self._session = session
