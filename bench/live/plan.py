@@ -6,8 +6,8 @@ from pathlib import Path
 import msgspec
 
 from bench.errors import BadArguments
+from bench.live.asked import STRESS
 from bench.live.control import DEFAULT
-from bench.live.injections import STRESS
 from bench.plan import Plan
 from bench.record import TrialRecord
 from bench.scenario import Scenario
