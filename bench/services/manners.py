@@ -1,9 +1,9 @@
 """Servers that a trial starts for itself, because its fault needs one of a particular manner.
 
-failover         has somebody to take over         (bench.services.replicated)
-parted           has members in networks of their own
-few-connections  has few, so that they run out     (bench.services.crowded)
-false-clock      has a clock that can be stepped   (libfaketime)
+failover         has somebody to take over             (bench.services.replicated)
+parted           has members in networks of their own  (bench.services.ensemble)
+few-connections  has few, so that they run out         (bench.services.crowded)
+false-clock      has a clock that can be stepped       (libfaketime)
 """
 
 from collections.abc import Callable
@@ -14,9 +14,11 @@ from bench.leftovers import Registration
 from bench.services.base import Probe, Service
 from bench.services.crowded import CrowdedServer, FewPostgres, FewRedis
 from bench.services.embedded import Access, EmbeddedService, Recipe
+from bench.services.ensemble import SplitEnsemble, ZooKeeperEnsemble
 from bench.services.postgres import PostgresProbe, PostgresRecipe
 from bench.services.redis import RedisProbe, RedisRecipe
-from bench.services.replicated import RedisPair, Single, SplitEnsemble, ZooKeeperEnsemble
+from bench.services.redis_pair import RedisPair
+from bench.services.replicated import Single
 from bench.services.zookeeper import ZooKeeperRecipe
 from chaos.services import faketime
 
