@@ -3,6 +3,7 @@
 BenchError                internal or environmental, exit code 70 unless a subclass says else
   BadArguments            a value that cannot be used, exit code 64
   InvalidResults          a results directory or history that cannot be read, exit code 2
+  TrialError              a trial that could not be conducted
 """
 
 from enum import IntEnum
@@ -40,3 +41,7 @@ class InvalidResults(BenchError):
     """A file or directory of results that cannot be read as such."""
 
     exit_code = Exit.INVALID
+
+
+class TrialError(BenchError):
+    """A trial could not be conducted at all; the message says which part failed."""

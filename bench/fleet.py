@@ -18,7 +18,7 @@ import msgspec
 from bench.config import skew_file, still_file
 from bench.errors import BenchError
 from bench.leftovers import Registration
-from bench.nursery import Birth, die_with_parent
+from bench.nursery import Birth, tied_to_us
 from chaos.links.traffic import Link
 from strategies.catalogue import source
 from strategies.interface import Design
@@ -27,7 +27,7 @@ FORK_S = 10.0  # a nursery that has not forked an instance by then never will
 
 
 class FleetError(BenchError):
-    """An instance or helper process could not be started; the message has its last words."""
+    """The fleet's processes could not be started; the message has their last words."""
 
 
 @dataclass
@@ -56,38 +56,6 @@ class Instance:
         _signal(self, signal.SIGTERM)
 
 
-class Helper:
-    """A helper process of the harness (ledger, probe), ended by SIGTERM."""
-
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        self._process = process
-
-    @classmethod
-    async def start(
-        cls, registration: Registration, log: Path, module: str, *arguments: str
-    ) -> "Helper":
-        """Run `python -m module arguments`, its output in `log`."""
-        with log.open("ab") as out:
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", module, *arguments,
-                stdin=asyncio.subprocess.DEVNULL, stdout=out, stderr=out,
-                start_new_session=True, preexec_fn=_tied_to_us(),
-            )  # fmt: skip
-        registration.process(process.pid, module)
-        return cls(process)
-
-    @property
-    def alive(self) -> bool:
-        """Whether the process still runs."""
-        return self._process.returncode is None
-
-    async def stop(self) -> None:
-        """End the process and wait for it."""
-        if self.alive:
-            self._process.terminate()
-        await self._process.wait()
-
-
 class Fleet:
     """Instances forked from one nursery. Use as a context: nothing is left behind."""
 
@@ -109,7 +77,7 @@ class Fleet:
             self._nursery = await asyncio.create_subprocess_exec(
                 sys.executable, "-m", "bench.nursery", source(self._design.name), self._design.name,
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=out,
-                start_new_session=True, preexec_fn=_tied_to_us(),
+                start_new_session=True, preexec_fn=tied_to_us(),
             )  # fmt: skip
         self._registration.process(self._nursery.pid, "bench.nursery")
         self._listening = asyncio.create_task(self._listen())
@@ -191,8 +159,3 @@ def _signal(instance: Instance, number: signal.Signals) -> None:
     if not instance.ended.is_set():
         with suppress(ProcessLookupError):
             os.killpg(instance.group, number)
-
-
-def _tied_to_us() -> Callable[[], None]:
-    parent = os.getpid()
-    return lambda: die_with_parent(parent)

@@ -13,8 +13,10 @@ import json
 import os
 import shutil
 import signal
+import tempfile
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -97,6 +99,17 @@ class Registration:
         # last one, which it skips.
         with self._path.open("ab", buffering=0) as file:
             file.write(json.dumps(line).encode() + b"\n")
+
+
+@contextmanager
+def private_directory(registration: Registration) -> Iterator[Path]:
+    """A folder only we can read, for sockets and for configurations, which hold credentials."""
+    path = Path(tempfile.mkdtemp(prefix="coordbench-"))
+    registration.directory(path)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def clean(directory: Path | None = None) -> list[str]:

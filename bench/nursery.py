@@ -49,6 +49,12 @@ def die_with_parent(parent: int) -> None:
         os._exit(1)
 
 
+def tied_to_us() -> Callable[[], None]:
+    """What a process that we start runs first, so that it dies with us."""
+    parent = os.getpid()
+    return lambda: die_with_parent(parent)
+
+
 def serve(main: Main) -> None:
     """Fork instances that run `main` on request until stdin ends, and report those that ended."""
     waker, wake = socket.socketpair()

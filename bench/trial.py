@@ -8,15 +8,8 @@ told to stop; the namespace is removed. What is left is a directory of event fil
 import asyncio
 import random
 import secrets
-import shutil
-import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import (
-    AbstractAsyncContextManager,
-    AsyncExitStack,
-    asynccontextmanager,
-    contextmanager,
-)
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -24,10 +17,12 @@ from pathlib import Path
 from bench import grain
 from bench.aim import Aim
 from bench.config import InstanceConfig, write_config
-from bench.errors import BenchError, told
-from bench.events import FORMAT_VERSION, Counters, Died, Due, History, JobDeclared, Phase
-from bench.fleet import Fleet, Helper, Instance, last_words
-from bench.leftovers import Registration
+from bench.due import what_was_due
+from bench.errors import BenchError, TrialError, told
+from bench.events import Counters, Died, Phase
+from bench.fleet import Fleet, Instance, last_words
+from bench.ledger_and_probe import ledger_and_probe
+from bench.leftovers import Registration, private_directory
 from bench.links import relayed
 from bench.live_history import LiveHistory
 from bench.machine import MACHINE, spent
@@ -41,17 +36,11 @@ from bench.targets import Targets
 from chaos.links.client import Relay, RelayedLink
 from strategies.catalogue import source
 from strategies.errors import StrategyError
-from strategies.interface import Design, Strategy
-from strategies.model import Every, Job
-from strategies.schedule import fires_between
+from strategies.interface import Strategy
+from strategies.model import Job
 
 QUIESCE_S = 0.3  # before the load: reading the servers' counters must not reach into it
 STOP_S = 5.0
-HELPERS_S = 20.0
-
-
-class TrialError(BenchError):
-    """A trial could not be conducted at all; the message says which part failed."""
 
 
 @dataclass
@@ -129,7 +118,7 @@ class Trial:
             await self._start_own(stack, self.plan.scenario.server)
         await self._check_health("before")
         await self._phase("healthy")
-        await stack.enter_async_context(self._helpers())
+        await stack.enter_async_context(self._ledger_and_probe())
         if self.plan.scenario.through_links:
             log = self.done.logs / "relay.log"
             spaces = self.plan.links == "namespaces"
@@ -193,39 +182,11 @@ class Trial:
         self.live.close()
         self.recorder.close()
 
-    @asynccontextmanager
-    async def _helpers(self) -> AsyncIterator[None]:
-        socket = self.private / "ledger"
-        offset, events, logs = str(self.offset_s), self.done.events, self.done.logs
-        ledger = await Helper.start(
-            self.registration, logs / "ledger.log", "bench.ledger",
-            str(socket), str(events / "ledger.jsonl"), offset,
+    def _ledger_and_probe(self) -> AbstractAsyncContextManager[None]:
+        return ledger_and_probe(
+            self.registration, self.private / "ledger", self.done.events, self.done.logs,
+            self.offset_s, self.plan.seed, self.done.problems,
         )  # fmt: skip
-        probe = await Helper.start(
-            self.registration, logs / "probe.log", "bench.probe",
-            str(events / "probe.jsonl"), offset, str(self.plan.seed),
-        )  # fmt: skip
-        try:
-            await self._until_there([socket, events / "probe.jsonl"], ledger, probe)
-            yield
-            if not (ledger.alive and probe.alive):
-                self.done.problems.append("the ledger or the probe died during the trial")
-        finally:
-            await ledger.stop()
-            await probe.stop()
-
-    async def _until_there(self, signs: Sequence[Path], *helpers: Helper) -> None:
-        """Wait until the helpers have made what shows that they are ready."""
-        deadline_s = self.clock() + HELPERS_S
-        while not all(sign.exists() for sign in signs):
-            late = self.clock() > deadline_s
-            if late or not all(helper.alive for helper in helpers):
-                words = last_words([self.done.logs / f"{name}.log" for name in ("ledger", "probe")])
-                when = f" within {HELPERS_S:g} s" if late else ""
-                raise TrialError(
-                    f"a helper of the trial did not start{when}: {words or 'it said nothing'}"
-                )
-            await asyncio.sleep(0.01)
 
     def _plan_load(self) -> None:
         """Decide when the load begins, and bound the jobs by it."""
@@ -324,22 +285,8 @@ class Trial:
         self._tell_due(self.clock(), lambda job: (job.end_ms or 0) - 1)
 
     def _tell_due(self, until_s: float, last_ms: Callable[[Job], int]) -> None:
-        """What was recorded until when, the jobs, and each one's fires up to `last_ms` of it."""
-        plan = self.plan
-        self.recorder.record(
-            History(
-                version=FORMAT_VERSION,
-                until_s=until_s,
-                strategy=plan.design.name,
-                scenario=plan.scenario.name,
-                lease_s=plan.lease_s,
-                instances=plan.instances,
-            )
-        )
-        for job in self.jobs:
-            self.recorder.record(declared(job, plan.design))
-            for fire in fires_between(job, job.start_ms - 1, last_ms(job)):
-                self.recorder.record(Due(job=job.name, due_ms=fire.due_ms))
+        for event in what_was_due(self.plan, self.jobs, until_s, last_ms):
+            self.recorder.record(event)
 
     def _enter(self, name: str) -> None:
         self.recorder.record(Phase(name=name))
@@ -379,27 +326,3 @@ class Trial:
 
     async def _sleep_until(self, t: float) -> None:
         await asyncio.sleep(max(0.0, t - self.clock()))
-
-
-@contextmanager
-def private_directory(registration: Registration) -> Iterator[Path]:
-    """A folder only we can read, for sockets and for configurations, which hold credentials."""
-    path = Path(tempfile.mkdtemp(prefix="coordbench-"))
-    registration.directory(path)
-    try:
-        yield path
-    finally:
-        shutil.rmtree(path, ignore_errors=True)
-
-
-def declared(job: Job, design: Design) -> JobDeclared:
-    """A job and its policies, as the history has them."""
-    schedule = job.schedule
-    return JobDeclared(
-        job=job.name,
-        period_s=schedule.period_ms / 1000 if isinstance(schedule, Every) else None,
-        overlap=job.overlap,
-        misfire=job.misfire,
-        tries=job.retries + 1 if design.promise.retries else 1,
-        timeout_s=job.timeout_s,
-    )

@@ -13,7 +13,7 @@ from bench.commands import clean_up
 from bench.environment import environment
 from bench.errors import BenchError, Exit, told
 from bench.judge import Judgement, summary
-from bench.leftovers import Registration
+from bench.leftovers import Registration, private_directory
 from bench.live.control import announced, served
 from bench.live.findings import warm_up
 from bench.live.plan import NAME, Asked, LivePlan, judged_by, plan_of
@@ -21,7 +21,7 @@ from bench.live.screen import Screen
 from bench.live.trial import LiveTrial
 from bench.results import Results
 from bench.services import NoAnswer, Service, ServiceUnavailable, provide
-from bench.trial import Conduct, private_directory
+from bench.trial import Conduct
 from bench.watchdog import watched
 from strategies.errors import StrategyError
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+from bench.due import declared
 from bench.errors import told
 from bench.events import RunStarted
 from bench.fleet import Fleet
@@ -25,7 +26,7 @@ from bench.live.watch import Watch, WatchedHistory
 from bench.live.window import Window
 from bench.services import Service
 from bench.targets import Targets
-from bench.trial import Conduct, Trial, declared
+from bench.trial import Conduct, Trial
 from strategies.notes import Event, Skipped
 
 READ_S = 0.02

@@ -6,12 +6,13 @@ from types import SimpleNamespace
 import pytest
 
 import bench.fleet
-from bench.errors import told
+from bench.errors import TrialError, told
 from bench.fleet import Fleet, FleetError, Instance
+from bench.ledger_and_probe import _until_there
 from bench.leftovers import Registration
 from bench.plan import Plan
 from bench.scenarios import scenario
-from bench.trial import Trial, TrialError, conduct
+from bench.trial import Trial, conduct
 from bench.workload import default_workload
 from strategies.catalogue import design
 from strategies.model import Timing
@@ -82,9 +83,9 @@ async def test_helpers_that_never_come_are_waited_for_only_so_long(
         alive = True
 
     async def run(trial: Trial, _) -> None:
-        await trial._until_there([tmp_path / "never"], Alive(), Alive())
+        await _until_there([tmp_path / "never"], trial.done.logs, Alive(), Alive())
 
-    monkeypatch.setattr("bench.trial.HELPERS_S", 0.02)
+    monkeypatch.setattr("bench.ledger_and_probe.HELPERS_S", 0.02)
     monkeypatch.setattr(Trial, "run", run)
     done = await conduct(a_plan(), {}, registration, tmp_path / "t")
     said = "a helper of the trial did not start within 0.02 s: it said nothing"

@@ -4,10 +4,10 @@ from itertools import count
 
 import pytest
 
+from bench.due import declared
 from bench.events import Died, Effect, FaultBegan, FaultHealed, RunEnded, RunStarted
 from bench.live.findings import Findings, judge
 from bench.live.window import Window
-from bench.trial import declared
 from bench.workload import default_workload
 from strategies.catalogue import design
 from strategies.model import Job
