@@ -7,8 +7,9 @@ something broke, or that is invalid, has no figures of cost: those come from ste
 import msgspec
 
 from bench.lanes import counts_costs
-from bench.metrics import Metrics, Quantiles
+from bench.metrics import Metrics
 from bench.record import TrialRecord
+from bench.stats import Quantiles
 
 
 def applying(metrics: Metrics, record: TrialRecord, *, valid: bool) -> Metrics:

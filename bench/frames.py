@@ -15,10 +15,10 @@ import pandas as pd
 
 from bench.checks.outcomes import Outcome, judge_fires
 from bench.checks.reading import columns as read_columns
+from bench.failover import FaultMetrics
 from bench.history import read_parquet
 from bench.judge import Judgement
 from bench.matrix import COLUMNS, Row
-from bench.metrics import FaultMetrics
 from bench.record import Cell, TrialRecord
 from bench.report.contents import Contents, state
 

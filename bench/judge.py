@@ -26,8 +26,9 @@ from bench.checks.promises import (
 from bench.checks.reading import columns as read_columns
 from bench.checks.validity import invalid_reasons
 from bench.errors import Exit, InvalidResults, told
+from bench.failover import FaultMetrics
 from bench.history import read_history, read_parquet
-from bench.metrics import FaultMetrics, Metrics, measure
+from bench.metrics import Metrics, measure
 from bench.record import RESULTS_VERSION, TrialRecord
 from strategies.interface import Allowed
 

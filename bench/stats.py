@@ -1,13 +1,31 @@
-"""Intervals: how far a measured figure may be from what it estimates."""
+"""Distributions in a few figures, and how far a figure may be from what it estimates."""
 
 from collections.abc import Sequence
 from math import sqrt
+from typing import Any
 
+import msgspec
 import numpy as np
+import numpy.typing as npt
 
 Z95 = 1.959963984540054  # the standard normal's 97.5 % quantile
 BOOTSTRAP_TRIALS = 5  # fewer trials than these say too little for a bootstrap
 RESAMPLES = 2000
+
+
+class Quantiles(msgspec.Struct):
+    """A distribution in a few figures, in milliseconds."""
+
+    p50: float | None = None
+    p95: float | None = None
+    p99: float | None = None
+    max: float | None = None
+
+    @classmethod
+    def of(cls, values_ms: npt.NDArray[Any]) -> "Quantiles":
+        """Those of an array of milliseconds; none of an empty one."""
+        values = values_ms.tolist()
+        return cls(*(quantile(values, share) for share in (0.5, 0.95, 0.99, 1)))
 
 
 def wilson(hits: int, of: int) -> tuple[float, float] | None:
