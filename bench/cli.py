@@ -401,6 +401,11 @@ def _unexpected(error: Exception) -> int:
     if said is not None:
         print(f"coordbench: {said()} (in: {' '.join(sys.argv[1:])})", file=sys.stderr)
         return Exit.BAD_ARGUMENTS
+    from bench.room import full, no_room
+
+    if disk := full(error):
+        print(f"coordbench: {no_room(disk)}", file=sys.stderr)
+        return Exit.INTERNAL
     import traceback
 
     traceback.print_exc()

@@ -97,8 +97,11 @@ class Registration:
     def _write(self, line: dict[str, Any]) -> None:
         # One write per line: a reader sees a whole line or, after a kill in mid-write, a torn
         # last one, which it skips.
-        with self._path.open("ab", buffering=0) as file:
-            file.write(json.dumps(line).encode() + b"\n")
+        try:
+            with self._path.open("ab", buffering=0) as file:
+                file.write(json.dumps(line).encode() + b"\n")
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(self._path)) from error
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from bench.plan import Plan
 from bench.platforms import HasTiming
 from bench.progress import Finding, Progress
 from bench.results import Results
+from bench.room import require_room, told_when_full
 from bench.services import Service, ServiceUnavailable, provide
 from bench.services.base import Slow
 from bench.trial import conduct
@@ -53,7 +54,14 @@ class Bench:
     _reviving: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def run(self) -> None:
-        """Run every trial that is not kept yet (or was kept as invalid)."""
+        """Run every trial that is not kept yet (or was kept as invalid).
+
+        Raises NoRoom where the disk of what is temporary is full, ResultsNotKept for the results'.
+        """
+        with told_when_full(self.results.path):
+            await self._run()
+
+    async def _run(self) -> None:
         kept = {
             key for key, one in self.results.finished().items() if one.verdict.status != "invalid"
         }
@@ -120,6 +128,7 @@ class Bench:
                 service.tell = self.progress
             await service.start()
         except ServiceUnavailable as error:
+            require_room(folder)  # a server on a full disk cannot say what is missing
             if name not in self.not_run:  # said once, though several servers of it were wanted
                 self.progress.step(f"not run: {error}")
             self.not_run[name] = str(error)

@@ -9,7 +9,7 @@ import asyncio
 import random
 import secrets
 from collections.abc import Callable, Mapping
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, closing
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -29,6 +29,7 @@ from bench.machine import MACHINE, spent
 from bench.plan import Plan
 from bench.platforms import instance_endpoints, observed, planner_endpoints
 from bench.recorder import Recorder, epoch_offset, host_clock
+from bench.room import full, require_room
 from bench.scenario import Migrate, counterpart
 from bench.services import NoAnswer, Service, ServiceUnavailable
 from bench.services.manners import own
@@ -61,20 +62,27 @@ async def conduct(
     say: Callable[[str], None] = lambda text: None,
     attempt: int = 1,
 ) -> Conduct:
-    """Run one trial, for the `attempt`th time, into `directory`/events and `directory`/logs."""
+    """Run one trial, for the `attempt`th time, into `directory`/events and `directory`/logs.
+
+    Raises OSError where that is, or has become, a full disk: such a trial proves nothing.
+    """
     events, logs = directory / "events", directory / "logs"
     for folder in (events, logs):
         folder.mkdir(parents=True)
     done = Conduct(plan, events, logs)
     with private_directory(registration) as private:
         trial = Trial(plan, services, registration, done, private, say, attempt)
-        try:
-            async with AsyncExitStack() as stack:
-                await trial.run(stack)
-        except (BenchError, StrategyError, NoAnswer, ServiceUnavailable, OSError) as error:
-            # Whatever stopped it, what was recorded so far is kept and judged invalid.
-            done.problems.append(told(error))
-        trial.end()
+        with closing(trial):
+            try:
+                async with AsyncExitStack() as stack:
+                    await trial.run(stack)
+            except (BenchError, StrategyError, NoAnswer, ServiceUnavailable, OSError) as error:
+                if full(error):
+                    raise
+                # Whatever stopped it, what was recorded so far is kept and judged invalid.
+                done.problems.append(told(error))
+            trial.end()
+            require_room(directory)
     return done
 
 
@@ -177,8 +185,11 @@ class Trial:
                 raise TrialError(f"{name} was not healthy {when} the trial")
 
     def end(self) -> None:
-        """Close the history with what should have happened in it."""
+        """End the history with what should have happened in it."""
         self._header()
+
+    def close(self) -> None:
+        """Close the files of the history."""
         self.live.close()
         self.recorder.close()
 

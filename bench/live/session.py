@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from contextlib import AsyncExitStack, ExitStack
+from contextlib import AsyncExitStack, ExitStack, closing
 from datetime import datetime
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from bench.live.plan import NAME, Asked, LivePlan, judged_by, plan_of
 from bench.live.screen import Screen
 from bench.live.trial import LiveTrial
 from bench.results import Results
+from bench.room import full, require_room, told_when_full
 from bench.services import NoAnswer, Service, ServiceUnavailable, provide
 from bench.trial import Conduct
 from bench.watchdog import watched
@@ -35,7 +36,7 @@ def run_up(asked: Asked, out: Path) -> int:
     plan = plan_of(asked)
     console = Console(highlight=False)
     clean_up(console)
-    with ExitStack() as stack:
+    with told_when_full(), ExitStack() as stack:
         registration = stack.enter_context(Registration())
         stack.enter_context(watched(registration))
         private = stack.enter_context(private_directory(registration))
@@ -95,6 +96,7 @@ class _Session:
                 self._screen.step(f"{name}: starting ({service.provider})")
                 await service.start()
             except ServiceUnavailable as error:
+                require_room(self._private)
                 raise NotUp(f"{error} (coordbench doctor says what can be had here)") from error
             stack.push_async_callback(service.stop)
             started[name] = service
@@ -116,14 +118,18 @@ class _Session:
             trial.stop_after(self._asked.stop_after_s)
 
     async def _conduct(self, trial: LiveTrial, done: Conduct) -> None:
-        try:
-            async with AsyncExitStack() as stack:
-                await trial.run(stack)
-        except (BenchError, StrategyError, NoAnswer, OSError) as error:
-            if not trial.began:
-                raise NotUp(f"the fleet did not start: {str(error) or told(error)}") from error
-            done.problems.append(told(error))
-        trial.end()
+        with closing(trial):
+            try:
+                async with AsyncExitStack() as stack:
+                    await trial.run(stack)
+            except (BenchError, StrategyError, NoAnswer, OSError) as error:
+                if full(error):
+                    raise
+                if not trial.began:
+                    raise NotUp(f"the fleet did not start: {str(error) or told(error)}") from error
+                done.problems.append(told(error))
+            trial.end()
+            require_room(self._private)
 
     def _keep(
         self, trial: LiveTrial, done: Conduct, services: dict[str, Service]

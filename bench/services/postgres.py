@@ -1,8 +1,10 @@
 """PostgreSQL: how it is found, laid out and asked."""
 
 import asyncio
+import errno
 import os
 import pwd
+import re
 import shutil
 import signal
 import subprocess
@@ -147,8 +149,16 @@ class PostgresRecipe:
             timeout=60,
         )
         if done.returncode != 0:
-            last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-            raise ServiceUnavailable(f"postgres: initdb failed: {last}")
+            if os.strerror(errno.ENOSPC) in done.stderr:  # it has removed what filled the disk
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(cluster))
+            raise ServiceUnavailable(f"postgres: initdb failed: {_reason(done.stderr)}")
+
+
+def _reason(said: str) -> str:
+    """The line of initdb's output that says what was wrong; the last ones only tidy up."""
+    lines = said.strip().splitlines() or ["no reason given"]
+    found = (line for line in lines if re.search(r"FATAL|PANIC|error:", line))
+    return next(found, lines[-1])
 
 
 def _program(name: str) -> Path | None:

@@ -118,34 +118,50 @@ def test_a_url_that_does_not_answer_leaves_its_strategies_not_run_and_hides_the_
     assert not any(b"open-sesame" in path.read_bytes() for path in files)
 
 
-def test_a_disk_that_is_full_ends_with_70_and_one_line_that_names_the_place_and_the_way_out(
-    shell: Shell,
-) -> None:
-    """A real one: a file system of one page, which this bench alone can see."""
+def on_a_disk_of(size: str, shell: Shell, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run with a file system of that size at `full`, which this command alone can see."""
     (shell.home / "full").mkdir()
-    inside = [
-        "unshare",
-        "-Urm",
-        "sh",
-        "-c",
-        'mount -t tmpfs -o size=4k none full && exec "$@"',
-        "-",
-    ]
+    mounted = f'mount -t tmpfs -o size={size} none full && exec "$@"'
+    inside = ["unshare", "-Urm", "sh", "-c", mounted, "-"]
     if subprocess.run(
         [*inside, "true"], cwd=shell.home, capture_output=True, check=False
     ).returncode:
         pytest.skip("no file system can be mounted here: user namespaces are off")
-    done = subprocess.run(
-        [*inside, sys.executable, "-m", "bench.cli", "bench", "--out", "full"],
+    return subprocess.run(
+        [*inside, *arguments],
         capture_output=True,
         text=True,
         cwd=shell.home,
         env=shell.environment,
         check=False,
     )
+
+
+def test_a_disk_that_is_full_ends_with_70_and_one_line_that_names_the_place_and_the_way_out(
+    shell: Shell,
+) -> None:
+    bench = [sys.executable, "-m", "bench.cli", "bench", "--out", "full"]
+    done = on_a_disk_of("4k", shell, *bench)
     assert done.returncode == 70, done
     (line,) = done.stderr.splitlines()
     assert line.startswith("coordbench: full/")
     assert "No space left on device" in line
     assert "make room there, or choose another place" in line
     assert "starting" not in done.stdout
+
+
+@pytest.mark.parametrize("size", ["4k", "32k"])
+def test_so_does_a_full_disk_for_what_is_temporary_and_no_trial_of_it_is_kept(
+    shell: Shell, size: str
+) -> None:
+    temporary = f"TMPDIR={shell.home}/full"
+    trial = [sys.executable, "-m", "bench.cli", "trial", "uncoordinated", "steady", "-n", "2"]
+    done = on_a_disk_of(size, shell, "env", temporary, *trial)
+    assert done.returncode == 70, done
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"coordbench: {shell.home}/full: ")
+    assert "No space left on device" in line
+    assert "make room there, or set TMPDIR to another place" in line
+    path = shell.home / line.rpartition("coordbench bench --resume ")[2]
+    assert (path / "config.json").is_file()
+    assert not (path / "trials").exists()
