@@ -2,6 +2,7 @@
 
 import io
 
+import pytest
 from rich.console import Console
 
 from bench.progress import LineProgress, LiveProgress
@@ -27,7 +28,10 @@ def drawn(progress: LiveProgress) -> str:
     return shown.get().strip()
 
 
-def test_on_a_terminal_the_last_one_stands_until_the_trials_begin() -> None:
+def test_on_a_terminal_the_last_one_stands_until_the_trials_begin(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")  # a dumb one has no cursor to hide
     out = io.StringIO()
     progress = LiveProgress(Console(file=out, force_terminal=True, width=80))
     try:
