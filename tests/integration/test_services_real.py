@@ -345,7 +345,8 @@ async def test_all_four_start_within_ten_seconds_and_leave_nothing_when_stopped(
     """Side by side; afterwards no process, no data and no registration is left."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    services = [provide(name, tmp_path / "logs", "embedded") for name in available()]
+    names = await asyncio.to_thread(available)
+    services = [provide(name, tmp_path / "logs", "embedded") for name in names]
     began = time.monotonic()
     try:
         await asyncio.gather(*(one.start() for one in services))
