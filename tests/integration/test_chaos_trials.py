@@ -71,13 +71,13 @@ async def told(
 ) -> Told:
     """What became of one trial, for all tests that look at the same one.
 
-    As in a bench, a trial that the machine was too busy for is conducted again: without the other
-    tests that it was busy with.
+    As in a bench, a trial that the machine was too busy for is conducted again; from the third time
+    on, without the other tests that it was busy with.
     """
     which, attempt = request.param, 0
     while which not in TOLD:
         attempt += 1
-        with alone() if attempt > 1 else nullcontext():
+        with alone() if attempt > 2 else nullcontext():
             story = await _conducted(which, tmp_path_factory.mktemp("trial"), attempt)
         if story.is_usable or attempt > REPEATS:
             TOLD[which] = story
