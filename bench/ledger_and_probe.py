@@ -8,7 +8,7 @@ import asyncio
 import sys
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from bench.errors import TrialError
@@ -35,22 +35,21 @@ async def ledger_and_probe(
     not start; one that ended before its time is added to `problems`.
     """
     offset = str(offset_s)
-    ledger = await Helper.start(
-        registration, logs / "ledger.log", "bench.ledger",
-        str(socket), str(events / "ledger.jsonl"), offset,
-    )  # fmt: skip
-    probe = await Helper.start(
-        registration, logs / "probe.log", "bench.probe",
-        str(events / "probe.jsonl"), offset, str(seed),
-    )  # fmt: skip
-    try:
+    async with AsyncExitStack() as stack:
+        ledger = await Helper.start(
+            registration, logs / "ledger.log", "bench.ledger",
+            str(socket), str(events / "ledger.jsonl"), offset,
+        )  # fmt: skip
+        stack.push_async_callback(ledger.stop)
+        probe = await Helper.start(
+            registration, logs / "probe.log", "bench.probe",
+            str(events / "probe.jsonl"), offset, str(seed),
+        )  # fmt: skip
+        stack.push_async_callback(probe.stop)
         await _until_there([socket, events / "probe.jsonl"], logs, ledger, probe)
         yield
         if not (ledger.alive and probe.alive):
             problems.append("the ledger or the probe died during the trial")
-    finally:
-        await ledger.stop()
-        await probe.stop()
 
 
 async def _until_there(signs: Sequence[Path], logs: Path, *helpers: "Helper") -> None:

@@ -34,6 +34,7 @@ from bench.scenario import Migrate, counterpart
 from bench.services import NoAnswer, Service, ServiceUnavailable
 from bench.services.manners import own
 from bench.targets import Targets
+from bench.until_signalled import heed_cancellation
 from chaos.links.client import Relay, RelayedLink
 from strategies.catalogue import source
 from strategies.errors import StrategyError
@@ -258,6 +259,7 @@ class Trial:
         striking = asyncio.create_task(self._strike_all(fleet, start_s))
         try:
             async for _ in self.live.follow():
+                heed_cancellation()
                 if self.clock() >= end_s and striking.done():
                     break
         finally:
@@ -300,6 +302,7 @@ class Trial:
             self.recorder.record(event)
 
     def _enter(self, name: str) -> None:
+        heed_cancellation()
         self.recorder.record(Phase(name=name))
         self.say(name)
 

@@ -130,11 +130,12 @@ class RedisCrowd:
         self._url = url
         self._ports: set[int] = set()
         self._client = redis.asyncio.Redis.from_url(
-            url, single_connection_client=True, socket_timeout=TIMEOUT_S
-        )
+            url, single_connection_client=True, socket_timeout=None
+        )  # bounded as a whole: see bench.services.redis.spoken_to
 
     async def begin(self) -> None:
-        await self._client.ping()
+        async with asyncio.timeout(TIMEOUT_S):
+            await self._client.ping()
 
     async def hold_one(self) -> None:
         split = parts(self._url)
@@ -151,14 +152,15 @@ class RedisCrowd:
     async def drop_others(self) -> int:
         dropped = 0
         try:
-            mine = await self._client.client_id()
-            for one in await self._client.client_list():
-                port = int(str(one["addr"]).rpartition(":")[2])
-                if port not in self._ports and int(one["id"]) != mine:
-                    with suppress(ResponseError):  # it may have gone by itself
-                        await self._client.client_kill_filter(_id=one["id"])
-                        dropped += 1
-        except (RedisError, OSError) as error:
+            async with asyncio.timeout(TIMEOUT_S):
+                mine = await self._client.client_id()
+                for one in await self._client.client_list():
+                    port = int(str(one["addr"]).rpartition(":")[2])
+                    if port not in self._ports and int(one["id"]) != mine:
+                        with suppress(ResponseError):  # it may have gone by itself
+                            await self._client.client_kill_filter(_id=one["id"])
+                            dropped += 1
+        except (RedisError, OSError, TimeoutError) as error:
             raise NoAnswer(f"redis: {type(error).__name__}") from None
         return dropped
 

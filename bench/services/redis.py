@@ -2,6 +2,8 @@
 
 import asyncio
 import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import redis.asyncio
@@ -51,10 +53,21 @@ class RedisProbe:
         """Nothing to do: its configuration has the password from the first moment."""
 
 
+@asynccontextmanager
+async def spoken_to(url: str) -> AsyncIterator[redis.asyncio.Redis]:
+    """A client for as long as an answer may take; raises TimeoutError after that.
+
+    Its own bound is for each read and each of its tries, of which there are several; and it is an
+    asyncio.wait_for, which before Python 3.12 forgets a cancellation that comes with the answer.
+    """
+    client = redis.asyncio.Redis.from_url(url, socket_timeout=None)
+    async with asyncio.timeout(TIMEOUT_S), client:
+        yield client
+
+
 async def _info(url: str, section: str) -> dict[str, dict[str, float]]:
     try:
-        # Its own bounds hold for each read and each of its tries, of which there are several.
-        async with asyncio.timeout(TIMEOUT_S), redis.asyncio.Redis.from_url(url) as client:
+        async with spoken_to(url) as client:
             return dict(await client.info(section))
     except (RedisError, OSError, TimeoutError, ValueError) as error:
         raise no_answer(error, url) from None

@@ -12,13 +12,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import redis.asyncio
 from redis.exceptions import RedisError
 
 from bench.leftovers import Registration
-from bench.services.base import TIMEOUT_S, NoAnswer, parts
+from bench.services.base import NoAnswer, parts
 from bench.services.embedded import Access, EmbeddedService
-from bench.services.redis import RedisProbe, RedisRecipe
+from bench.services.redis import RedisProbe, RedisRecipe, spoken_to
 from bench.services.replicated import dead
 from chaos.links.client import Relay, RelayedLink
 from chaos.links.traffic import CLEAR, CUT, Traffic
@@ -138,16 +137,16 @@ class RedisPair:
 
 async def _follows(url: str) -> bool:
     try:
-        async with redis.asyncio.Redis.from_url(url, socket_timeout=TIMEOUT_S) as client:
+        async with spoken_to(url) as client:
             return (await client.info("replication")).get("master_link_status") == "up"
-    except (RedisError, OSError) as error:
+    except (RedisError, OSError, TimeoutError) as error:
         raise NoAnswer(f"redis: {type(error).__name__}") from None
 
 
 async def _tell(url: str, *words: str) -> None:
     try:
-        async with redis.asyncio.Redis.from_url(url, socket_timeout=TIMEOUT_S) as client:
+        async with spoken_to(url) as client:
             execute: Callable[..., Awaitable[Any]] = client.execute_command
             await execute(*words)
-    except (RedisError, OSError) as error:
+    except (RedisError, OSError, TimeoutError) as error:
         raise NoAnswer(f"redis: {words[0]} failed: {type(error).__name__}") from None

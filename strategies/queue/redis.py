@@ -64,8 +64,7 @@ class RedisJobQueue:
         self._prefix = f"{{{namespace}}}:queue:"
         self._consumer = consumer
         self._timing = timing
-        self._call = _client(url, timing.call_s, timing.call_s)
-        self._wait = _client(url, timing.wait_s + timing.call_s, timing.call_s)
+        self._client = _client(url, timing.call_s)
         self._publish = self._script(publish_script)
         self._take = self._script("take")
         self._claim = self._script("claim")
@@ -77,15 +76,17 @@ class RedisJobQueue:
 
     def _script(self, name: str) -> Any:
         text = files("strategies.queue").joinpath(f"lua/{name}.lua").read_text()
-        return self._call.register_script(text)
+        return self._client.register_script(text)
 
     async def create(self) -> None:
         with _lost():
             await self._make_group()
 
     async def _make_group(self) -> None:
+        stream = self._prefix + "messages"
         try:
-            await self._call.xgroup_create(self._prefix + "messages", GROUP, id="0", mkstream=True)
+            async with asyncio.timeout(self._timing.call_s):
+                await self._client.xgroup_create(stream, GROUP, id="0", mkstream=True)
         except ResponseError as error:
             if "BUSYGROUP" not in str(error):
                 raise
@@ -93,17 +94,20 @@ class RedisJobQueue:
     async def drop(self) -> None:
         with _lost():
             mine = re.sub(r"([\\*?\[\]])", r"\\\1", self._prefix) + "*"
-            async for key in self._call.scan_iter(match=mine, count=1000):
-                await self._call.unlink(key)
+            cursor = -1
+            while cursor:
+                async with asyncio.timeout(self._timing.call_s):
+                    cursor, keys = await self._client.scan(max(0, cursor), match=mine, count=1000)
+                    if keys:
+                        await self._client.unlink(*keys)
 
     async def close(self) -> None:
-        await self._call.aclose()
-        await self._wait.aclose()
+        await self._client.aclose()
 
     async def last_published(self, jobs: Sequence[str]) -> Mapping[str, int]:
         if not jobs:
             return {}
-        marks = await self._answer(self._call.hmget(self._prefix + "published", list(jobs)))
+        marks = await self._answer(self._client.hmget(self._prefix + "published", list(jobs)))
         return {
             job: int(mark.split(b" ", 1)[0])
             for job, mark in zip(jobs, marks, strict=True)
@@ -123,9 +127,10 @@ class RedisJobQueue:
         stream = self._prefix + "messages"
         with _lost():
             try:
-                answer: Any = await self._wait.xreadgroup(
-                    GROUP, self._consumer, {stream: ">"}, limit, max(1, round(wait_s * 1000))
-                )
+                async with asyncio.timeout(wait_s + self._timing.call_s):
+                    answer: Any = await self._client.xreadgroup(
+                        GROUP, self._consumer, {stream: ">"}, limit, max(1, round(wait_s * 1000))
+                    )
             except ResponseError as error:
                 await self._heal(error)
                 raise
@@ -171,11 +176,11 @@ class RedisJobQueue:
         if not fires:
             return []
         keys = [f"{self._prefix}state:{fire.id}" for fire in fires]
-        found = await self._answer(self._call.mget(keys))
+        found = await self._answer(self._client.mget(keys))
         return [None if state is None else cast(JobState, state.decode()) for state in found]
 
     async def dead_letters(self, limit: int = 100) -> list[DeadLetter]:
-        entries = await self._answer(self._call.xrange(self._prefix + "dead", count=limit))
+        entries = await self._answer(self._client.xrange(self._prefix + "dead", count=limit))
         return [_dead_letter(key.decode(), fields) for key, fields in entries]
 
     async def replay(self, letter: DeadLetter) -> bool:
@@ -200,12 +205,13 @@ class RedisJobQueue:
             await self._make_group()
 
 
-def _client(url: str, timeout_s: float, connect_s: float) -> Redis:
+def _client(url: str, connect_s: float) -> Redis:
     # No retries inside: a repeated XREADGROUP or script would be a second attempt that the lease
-    # arithmetic of the caller does not know of.
+    # arithmetic of the caller does not know of. No bound inside: redis-py's is asyncio.wait_for,
+    # which before Python 3.12 forgets a cancellation that comes with the answer.
     return Redis.from_url(
         url,
-        socket_timeout=timeout_s,
+        socket_timeout=None,
         socket_connect_timeout=connect_s,
         retry=Retry(NoBackoff(), 0),
         protocol=2,

@@ -272,7 +272,9 @@ async def test_dropping_removes_this_namespace_and_nothing_else(redis_url: str) 
     assert await mine.last_published([job().name]) == {}
     assert len(await begun(other)) == 1
     await other.drop()
-    left = [key async for key in other._call.scan_iter() if key.startswith((b"{o[n]e*}", b"{one}"))]
+    left = [
+        key async for key in other._client.scan_iter() if key.startswith((b"{o[n]e*}", b"{one}"))
+    ]
     assert left == []
     await mine.close()
     await other.close()
@@ -307,7 +309,7 @@ async def test_a_call_that_hangs_is_given_up_and_its_late_answer_is_nobodys(redi
     queue, one = RedisJobQueue(redis_url, "stalled", "a", TIMING), job()
     await queue.create()
     await publish(queue, one, 1000)
-    await queue._call.client_pause(400)
+    await queue._client.client_pause(400)
     began = time.monotonic()
     with pytest.raises(ServiceLost):
         await queue.states([Fire(one.name, 1000)])
