@@ -81,7 +81,11 @@ class Fleet:
             )  # fmt: skip
         self._registration.process(self._nursery.pid, "bench.nursery")
         self._listening = asyncio.create_task(self._listen())
-        await self._wait_ready(log)
+        try:
+            await self._wait_ready(log)
+        except BaseException:  # also when told to end: nobody else knows of it yet
+            await self.__aexit__()
+            raise
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -126,8 +130,10 @@ class Fleet:
 
     async def _wait_ready(self, log: Path) -> None:
         ready = asyncio.create_task(self._ready.wait())
-        await asyncio.wait({ready, self._listening}, timeout=30, return_when="FIRST_COMPLETED")
-        ready.cancel()
+        try:
+            await asyncio.wait({ready, self._listening}, timeout=30, return_when="FIRST_COMPLETED")
+        finally:
+            ready.cancel()
         if not self._ready.is_set():
             words = last_words([log]) or "it said nothing"
             raise FleetError(f"the fleet of {self._design.name} did not start: {words}")

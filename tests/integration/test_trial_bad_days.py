@@ -6,9 +6,11 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from bench.config import InstanceConfig, write_config
+from bench.fleet import Fleet
 from bench.history import merge
 from bench.judge import judge
 from bench.leftovers import Registration
@@ -112,3 +114,18 @@ def test_an_instance_that_cannot_write_its_history_ends_with_one_and_says_why(
     )
     assert done.returncode == 1
     assert "No space left on device" in done.stderr.splitlines()[-1]
+
+
+async def test_a_fleet_that_is_told_to_end_while_it_starts_leaves_no_nursery(
+    tmp_path: Path, registration: Registration
+) -> None:
+    fleet = Fleet(design("uncoordinated"), registration, tmp_path)
+    before = set(psutil.Process().children())
+    starting = asyncio.create_task(fleet.__aenter__())
+    while not (nurseries := set(psutil.Process().children()) - before):
+        await asyncio.sleep(0)
+    await asyncio.sleep(0.02)  # it is known by now, and needs ten times as long to be ready
+    starting.cancel()
+    await asyncio.wait({starting})
+    assert starting.cancelled()
+    assert not any(one.is_running() for one in nurseries)
