@@ -72,10 +72,15 @@ def test_directories_and_the_registration_are_removed_too(
 def test_after_an_orderly_end_the_watchdog_is_gone_and_had_nothing_to_do(tmp_path: Path) -> None:
     registration = Registration(tmp_path / "running")
     with watched(registration):
-        (watchdog,) = (one for one in psutil.Process().children() if "bench.watchdog" in said(one))
+        until(lambda: bool(watchdogs()))  # a process that has just begun has no name for a moment
+        (watchdog,) = watchdogs()
     assert not watchdog.is_running()
     assert registration.path.exists()
     registration.close()
+
+
+def watchdogs() -> list[psutil.Process]:
+    return [one for one in psutil.Process().children() if "bench.watchdog" in said(one)]
 
 
 def until(true: Callable[[], bool]) -> None:
