@@ -49,16 +49,18 @@ class FaultMetrics(msgspec.Struct, kw_only=True):
 def followed(columns: Columns, fault: Fault) -> FaultMetrics:
     """One fault of a history, and what followed it."""
     held = _held(columns, fault)
-    jobs = _affected_jobs(columns, fault, held)
+    led = fault.instance >= 0 and leads(columns, fault.instance, fault.t)
+    jobs = _affected_jobs(columns, held, led)
     later = columns.runs.start_s > fault.t
     elsewhere = later & jobs[columns.runs.job] & (columns.runs.instance != fault.instance)
-    detected, owner = _took_over(columns, fault, jobs)
+    detected, owner = _took_over(columns, fault, jobs, led)
+    instance, job = columns.struck(fault)
     return FaultMetrics(
         id=fault.id,
         kind=fault.kind,
         target=fault.target,
-        instance=columns.instances[fault.instance] if fault.instance >= 0 else "",
-        job=columns.jobs.names[fault.job] if fault.job >= 0 else "",
+        instance=instance,
+        job=job,
         t=fault.t,
         heal_s=columns.heal_s(fault),
         hit=hit(columns, fault) is None,
@@ -78,18 +80,18 @@ def _held(columns: Columns, fault: Fault) -> Ints:
     return np.flatnonzero((runs.instance == fault.instance) & (runs.start_s <= fault.t) & unended)
 
 
-def _affected_jobs(columns: Columns, fault: Fault, held: Ints) -> Bools:
-    jobs = np.zeros(len(columns.jobs.names), np.bool_)
+def _affected_jobs(columns: Columns, held: Ints, led: bool) -> Bools:
+    """All jobs of one that led when the fault struck; of another, those that it was running."""
+    jobs = np.full(len(columns.jobs.names), led, np.bool_)
     jobs[columns.runs.job[held]] = True
-    if fault.instance >= 0 and leads(columns, fault.instance, fault.t):
-        jobs[:] = True
     return jobs
 
 
-def _took_over(columns: Columns, fault: Fault, jobs: Bools) -> tuple[float | None, float | None]:
+def _took_over(
+    columns: Columns, fault: Fault, jobs: Bools, led: bool
+) -> tuple[float | None, float | None]:
     """When somebody noticed, and when somebody else owned what the faulted instance had."""
     owned, calls = columns.ownership, columns.calls
-    led = fault.instance >= 0 and leads(columns, fault.instance, fault.t)
     affected = owned.leader if led else (owned.subject >= 0) & np.append(jobs, False)[owned.subject]
     after = affected & (owned.t > fault.t)
     granted = owned.t[after & (owned.what == GRANTED) & (owned.instance != fault.instance)]

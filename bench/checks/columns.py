@@ -210,6 +210,13 @@ class Columns:
         """When the trial entered the phase; None if it never did."""
         return next((t for t, entered in self.phases if entered == name), None)
 
+    def struck(self, fault: Fault) -> tuple[str, str]:
+        """The names of the instance and the job that a fault was aimed at; empty for none."""
+        return (
+            self.instances[fault.instance] if fault.instance >= 0 else "",
+            self.jobs.names[fault.job] if fault.job >= 0 else "",
+        )
+
     def heal_s(self, fault: Fault) -> float:
         """When a fault ended: a kill at once, one that was never healed with the recording."""
         if fault.heal_s is not None:

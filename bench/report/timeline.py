@@ -284,12 +284,13 @@ def _remarks(table: Any, origin_s: float) -> Iterator[Remark]:
 
 def _faults(columns: Columns, origin_s: float) -> Iterator[FaultBand]:
     for fault in columns.faults:
+        instance, job = columns.struck(fault)
         yield FaultBand(
             id=fault.id,
             kind=fault.kind,
             target=fault.target,
-            instance=columns.instances[fault.instance] if fault.instance >= 0 else "",
-            job=columns.jobs.names[fault.job] if fault.job >= 0 else "",
+            instance=instance,
+            job=job,
             begin_s=fault.t - origin_s,
             heal_s=None if fault.heal_s is None else fault.heal_s - origin_s,
         )
