@@ -20,7 +20,7 @@ from bench.results import Results
 from bench.runner import Bench
 from bench.settings import Settings, plans
 from bench.story import tell
-from bench.terminal import fitted, print_rows
+from bench.terminal import print_rows, say
 from bench.until_signalled import run_until_signalled
 
 FORMATS = ("table", "md", "csv", "json")
@@ -163,8 +163,7 @@ def _finish(bench: Bench, results: Results) -> list[Row]:
 
 def _say_verdict(console: Console, matrix: Sequence[Row], results: Results) -> int:
     code, lines = verdict(matrix)
-    for line in fitted(lines):
-        console.print(line, markup=False, soft_wrap=True)
+    say(console, lines)
     declared = any(row.status == "declared" for row in matrix)
     controls = ", and every control broke as it must" if declared else ""
     words = {

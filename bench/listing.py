@@ -8,7 +8,7 @@ from bench.errors import BadArguments, Exit
 from bench.scenario import Scenario
 from bench.scenarios import SCENARIOS
 from bench.services import SERVICES
-from bench.terminal import fitted
+from bench.terminal import say
 from strategies.catalogue import designs
 from strategies.interface import ANYTHING, Allowed, Design
 
@@ -42,9 +42,8 @@ def print_doctor() -> int:
     console.print(table)
     console.print(_chaos())
     for row in rows:
-        for provider, missing in row.missing.items():
-            for line in fitted([f"{row.service} by {provider}: {missing}"]):
-                console.print(line, markup=False, soft_wrap=True)
+        reasons = row.missing.items()
+        say(console, (f"{row.service} by {provider}: {why}" for provider, why in reasons))
     return Exit.KEPT if all(row.works for row in rows) else Exit.INVALID
 
 

@@ -44,7 +44,12 @@ def print_rows(console: Console, matrix: Sequence[Row]) -> None:
         _print(console, compared, COSTS, timings)
         console.print(COSTS_LEGEND + "\n", style="dim")
     called = names(row.cell for row in matrix)
-    for line in fitted(f"{' '.join(called[row.cell])}: {row.note}" for row in matrix if row.note):
+    say(console, (f"{' '.join(called[row.cell])}: {row.note}" for row in matrix if row.note))
+
+
+def say(console: Console, lines: Iterable[str]) -> None:
+    """Print lines as they are, fitted to WIDTH."""
+    for line in fitted(lines):
         console.print(line, markup=False, soft_wrap=True)
 
 
